@@ -1,0 +1,113 @@
+package glint
+
+import (
+	"slices"
+	"time"
+)
+
+// A Blueprint says exactly which instances exist and which of them take traffic. Nobody who carries it out has a
+// choice to make.
+type Blueprint struct {
+	Stack    string     `json:"stack"`
+	Epoch    Epoch      `json:"epoch"`
+	Number   int        `json:"number"`
+	Revision int        `json:"revision"` // the newest revision that the planner has taken up
+	Target   int        `json:"target"`   // the revision being carried out; older than Revision after a rejection
+	Stable   int        `json:"stable"`   // the last revision that was seen to work as a whole; 0: none
+	Rejected *Rejection `json:"rejected,omitempty"`
+	Routes   int        `json:"routes"`             // generation of the routes
+	Services []Fleet    `json:"services,omitempty"` // sorted by name
+	Edges    []Edge     `json:"edges,omitempty"`    // who may reach whom, sorted
+	Hosts    []Route    `json:"hosts,omitempty"`    // how requests from outside reach services, sorted by host
+	Volumes  []Claim    `json:"volumes,omitempty"`  // sorted by service and name
+}
+
+// A Rejection says why a revision is not carried out.
+type Rejection struct {
+	Revision int    `json:"revision"`
+	Service  string `json:"service"`
+	Version  Digest `json:"version"`
+	Instance ID     `json:"instance"`
+	Because  string `json:"because"`
+}
+
+// An Edge is an Allow in force.
+type Edge = Allow
+
+// A Claim is a volume and the instance that holds it. It moves only when its holder is known to be gone.
+type Claim struct {
+	Service string `json:"service"`
+	Volume  string `json:"volume"`
+	Holder  ID     `json:"holder"`
+}
+
+// A Fleet is the set of instances of one service.
+type Fleet struct {
+	Name      string              `json:"name"`
+	Phase     Phase               `json:"phase"`
+	Since     time.Time           `json:"since"`    // when Phase began
+	Stable    Digest              `json:"stable"`   // the version that last finished a rollout; empty: none
+	Target    Digest              `json:"target"`   // the version wanted now
+	Rejected  []Digest            `json:"rejected"` // versions that failed, newest last; tried again only by a person's word
+	Failed    int                 `json:"failed"`   // instances of Target that failed since it became the target
+	Retry     time.Time           `json:"retry"`    // no new instance before this (backoff)
+	Templates map[Digest]Template `json:"templates"`
+	Grace     Duration            `json:"grace"` // kept here for when the service is no longer declared
+	Last      int                 `json:"last"`  // the highest number given out
+	Members   []Member            `json:"members,omitempty"`
+}
+
+// A Member is an instance's place in a fleet.
+type Member struct {
+	N       int       `json:"n"`
+	Version Digest    `json:"version"`
+	Created time.Time `json:"created"`           // when its number was given out
+	Address string    `json:"address,omitempty"` // known since it was first seen; never changes
+	Seen    bool      `json:"seen,omitempty"`    // it has been ready at least once
+	Routed  bool      `json:"routed,omitempty"`  // requests may be sent to it
+	Leaving time.Time `json:"leaving,omitzero"`  // when it was told to go; zero while it is wanted
+	Reason  Reason    `json:"reason,omitempty"`  // why it leaves
+	Because string    `json:"because,omitempty"` // the evidence, for people
+	Gone    int       `json:"gone,omitempty"`    // the first generation of routes without it
+}
+
+// Stays reports whether the member is wanted.
+func (m Member) Stays() bool { return m.Leaving.IsZero() }
+
+// A Phase is where a fleet stands.
+type Phase string
+
+// The phases.
+const (
+	Steady    Phase = "steady"     // every member is of the stable version
+	RollingTo Phase = "rolling"    // Target takes the place of everything else
+	Returning Phase = "returning"  // Target was rejected; the stable version takes its place again
+	Emptying  Phase = "emptying"   // the service is no longer wanted
+	Gathering Phase = "recovering" // the stable version is short of ready members
+)
+
+// ID returns the member's full name.
+func (b Blueprint) ID(service string, m Member) ID {
+	return ID{Stack: b.Stack, Epoch: b.Epoch, Service: service, N: m.N}
+}
+
+// Fleet returns the fleet of the named service.
+func (b Blueprint) Fleet(name string) (Fleet, bool) {
+	i := slices.IndexFunc(b.Services, func(f Fleet) bool { return f.Name == name })
+	if i < 0 {
+		return Fleet{Name: name}, false
+	}
+	return b.Services[i], true
+}
+
+// Member returns the fleet's member of that number.
+func (f Fleet) Member(n int) (Member, bool) {
+	i := slices.IndexFunc(f.Members, func(m Member) bool { return m.N == n })
+	if i < 0 {
+		return Member{}, false
+	}
+	return f.Members[i], true
+}
+
+// Digest names the blueprint.
+func (b Blueprint) Digest() Digest { return digestOf(b) }

@@ -1,0 +1,24 @@
+package glint
+
+// A Reason says why an instance must go.
+type Reason string
+
+// Every reason for which an instance is replaced or removed.
+const (
+	Superseded  Reason = "superseded" // a newer version takes its place
+	RejectedFor Reason = "rejected"   // its version failed
+	Drifted     Reason = "drifted"    // it is no longer what was accepted
+	Lost        Reason = "lost"       // it vanished, or its program ended
+	Unhealthy   Reason = "unhealthy"  // it runs and does not do its work
+	Expired     Reason = "expired"    // it is older than its service allows
+	Surplus     Reason = "surplus"    // fewer are wanted
+	Tainted     Reason = "tainted"    // somebody entered it, or its keeper died
+	Requested   Reason = "requested"  // a person asked
+)
+
+// A Note is something that a person should know: why the planner acts, or for what it waits.
+type Note struct {
+	Service string `json:"service,omitempty"`
+	ID      ID     `json:"id,omitzero"`
+	Text    string `json:"text"`
+}
