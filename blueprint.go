@@ -45,12 +45,12 @@ type Claim struct {
 type Fleet struct {
 	Name      string              `json:"name"`
 	Phase     Phase               `json:"phase"`
-	Since     time.Time           `json:"since"`    // when Phase began
-	Stable    Digest              `json:"stable"`   // the version that last finished a rollout; empty: none
-	Target    Digest              `json:"target"`   // the version wanted now
-	Rejected  []Digest            `json:"rejected"` // versions that failed, newest last; tried again only by a person's word
-	Failed    int                 `json:"failed"`   // instances of Target that failed since it became the target
-	Retry     time.Time           `json:"retry"`    // no new instance before this (backoff)
+	Since     time.Time           `json:"since"`              // when Phase began
+	Stable    Digest              `json:"stable"`             // the version that last finished a rollout; empty: none
+	Target    Digest              `json:"target"`             // the version wanted now
+	Rejected  []Digest            `json:"rejected,omitempty"` // versions that failed, newest last; tried again only by a person's word
+	Failed    int                 `json:"failed"`             // instances of Target that failed since it became the target, or since it last ran well
+	Retry     time.Time           `json:"retry,omitzero"`     // no new instance before this (backoff)
 	Templates map[Digest]Template `json:"templates"`
 	Grace     Duration            `json:"grace"` // kept here for when the service is no longer declared
 	Last      int                 `json:"last"`  // the highest number given out
@@ -68,7 +68,8 @@ type Member struct {
 	Leaving time.Time `json:"leaving,omitzero"`  // when it was told to go; zero while it is wanted
 	Reason  Reason    `json:"reason,omitempty"`  // why it leaves
 	Because string    `json:"because,omitempty"` // the evidence, for people
-	Gone    int       `json:"gone,omitempty"`    // the first generation of routes without it
+	Gone    int       `json:"gone,omitempty"`    // the first generation of routes without it, once it has been routed
+	Ending  time.Time `json:"ending,omitzero"`   // when it was drained and given over to destruction
 }
 
 // Stays reports whether the member is wanted.
@@ -79,11 +80,11 @@ type Phase string
 
 // The phases.
 const (
-	Steady    Phase = "steady"     // every member is of the stable version
-	RollingTo Phase = "rolling"    // Target takes the place of everything else
-	Returning Phase = "returning"  // Target was rejected; the stable version takes its place again
-	Emptying  Phase = "emptying"   // the service is no longer wanted
-	Gathering Phase = "recovering" // the stable version is short of ready members
+	Steady    Phase = "steady"    // every place is taken by a ready member of Target
+	RollingTo Phase = "rolling"   // Target takes the place of everything else
+	Returning Phase = "returning" // a revision was rejected; the stable one takes its place again
+	Emptying  Phase = "emptying"  // the service is no longer declared; its members leave
+	Empty     Phase = "empty"     // it has no members; kept so that its numbers are not given out again
 )
 
 // ID returns the member's full name.
