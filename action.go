@@ -52,12 +52,13 @@ type Backend struct {
 type Server struct {
 	ID      ID     `json:"id"`
 	Address string `json:"address"` // an IP address, without port
+	Port    int    `json:"port"`    // where it listens; may differ from the stable port while versions change places
 }
 
 // A BalancerStatus is what the balancing plane says of itself.
 type BalancerStatus struct {
 	Acks     map[string][]Ack `json:"acks"`      // by stack
-	InFlight map[ID]int       `json:"in_flight"` // requests and connections, over all live workers; absent: none
+	InFlight map[ID]int       `json:"in_flight"` // requests and connections, over all live workers, counted after Acks was read; absent: none
 	Complete bool             `json:"complete"`  // false: some worker did not answer; what is absent is unknown
 	At       time.Time        `json:"at"`
 }
