@@ -22,3 +22,18 @@ type Note struct {
 	ID      ID     `json:"id,omitzero"`
 	Text    string `json:"text"`
 }
+
+// An Outcome is how a revision has come out so far.
+type Outcome string
+
+// The outcomes.
+const (
+	Waiting     Outcome = "waiting"      // not taken up yet
+	InProgress  Outcome = "in progress"  // being carried out
+	Serving     Outcome = "serving"      // all of it works and takes traffic
+	RollingBack Outcome = "rolling back" // rejected; the stable revision takes its place again
+	RolledBack  Outcome = "rolled back"  // rejected; the stable revision serves
+	Failed      Outcome = "failed"       // rejected, and there is nothing to go back to
+	Replaced    Outcome = "replaced"     // a newer revision was taken up
+	Ended       Outcome = "ended"        // the stack was destroyed
+)

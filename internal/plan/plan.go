@@ -1,0 +1,359 @@
+// Package plan decides. Next writes the next blueprint and Actions lists the steps that carry one out; both are pure, so
+// every decision can be replayed, explained and tested without a platform, a network or a clock.
+// It does nothing itself, and knows no platform.
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/glint-infra/glint"
+)
+
+// Version is the planner's own version, kept with every step: the same arguments give the same answer for ever,
+// per version. It rises with each change that decides differently.
+const Version = 1
+
+// An Intent is what people asked for.
+type Intent struct {
+	Head     glint.Revision        // the newest revision
+	Releases map[int]glint.Release // by revision: at least Head's, and the blueprint's Target and Stable where it has them
+	Orders   []glint.Order         // a person's words about single instances
+}
+
+// A Decision is the planner's answer.
+type Decision struct {
+	Blueprint glint.Blueprint // what was given, when there is nothing to change
+	Notes     []glint.Note    // why it acts, and for what it waits
+	Wake      time.Time       // when time alone may change the answer; zero: never
+}
+
+// Next decides what should follow have, given what people want and what was seen.
+func Next(in Intent, have glint.Blueprint, seen glint.Observation, now time.Time) Decision {
+	p := &planner{in: in, have: have, seen: seen, now: now}
+	p.next = have
+	p.next.Number++
+	p.revision()
+	release, ok := in.Releases[p.next.Target]
+	if !ok && p.next.Target != 0 {
+		return Decision{Blueprint: have, Notes: []glint.Note{{Text: fmt.Sprintf("r%d cannot be read; waits", p.next.Target)}}}
+	}
+	p.release = release
+	p.next.Services = nil
+	for _, name := range p.names() {
+		was, _ := have.Fleet(name)
+		p.next.Services = append(p.next.Services, p.fleet(name, was))
+	}
+	p.settleRevision()
+	p.claims()
+	p.edges()
+	p.hosts()
+	p.generation()
+	if unchanged(have, p.next) {
+		p.next = have
+	}
+	return Decision{Blueprint: p.next, Notes: p.notes, Wake: p.wake}
+}
+
+// unchanged reports whether two blueprints differ in nothing but their number.
+func unchanged(a, b glint.Blueprint) bool {
+	b.Number = a.Number
+	return reflect.DeepEqual(a, b)
+}
+
+type planner struct {
+	in      Intent
+	have    glint.Blueprint
+	next    glint.Blueprint
+	release glint.Release // of next.Target
+	seen    glint.Observation
+	now     time.Time
+	notes   []glint.Note
+	wake    time.Time
+	busy    bool // some declared fleet is not steady yet
+}
+
+// revision takes up the newest revision, once.
+func (p *planner) revision() {
+	if p.in.Head.Number <= p.have.Revision {
+		return
+	}
+	p.next.Revision, p.next.Target, p.next.Rejected = p.in.Head.Number, p.in.Head.Number, nil
+	if p.in.Head.Kind == glint.KindDestroy {
+		p.next.Stable = 0 // there is no way back from a person's word to end the stack
+	}
+}
+
+// names lists the declared services and those that still have a fleet, sorted.
+func (p *planner) names() []string {
+	set := map[string]bool{}
+	for _, s := range p.release.Services {
+		set[s.Name] = true
+	}
+	for _, f := range p.have.Services {
+		set[f.Name] = true
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+// fleet takes one service one step further. The order of the lines is the policy.
+func (p *planner) fleet(name string, f glint.Fleet) glint.Fleet {
+	f.Members = slices.Clone(f.Members)
+	f.Templates = maps.Clone(f.Templates)
+	f.Rejected = slices.Clone(f.Rejected)
+	s, declared := p.release.Service(name)
+	if !declared {
+		s = glint.Service{Name: name, Update: glint.Update{Grace: f.Grace, Surge: 1}}
+	}
+	p.adopt(s, declared, &f) // which version is wanted?
+	p.dismiss(&f)            // who is gone, and who may go for good?
+	p.judge(s, &f)           // who cannot stay, whatever it costs?
+	p.verdict(s, &f)         // is the version any good?
+	why := p.unwanted(s, f)  // who has no place, and why?
+	p.relieve(s, &f, why)    // who of them may leave, within the budget?
+	p.recruit(s, &f, why)    // who is missing?
+	p.route(&f)              // who takes traffic?
+	p.settle(s, declared, &f)
+	return f
+}
+
+// adopt makes the declared version the target.
+func (p *planner) adopt(s glint.Service, declared bool, f *glint.Fleet) {
+	if !declared {
+		return
+	}
+	f.Grace = s.Update.Grace
+	v := s.Template.Version()
+	if p.in.Head.Retry && p.next.Revision > p.have.Revision {
+		f.Rejected = nil
+	}
+	if v == f.Target && f.Phase != glint.Empty && f.Phase != glint.Emptying {
+		if p.next.Target != p.have.Target && len(f.Members) != s.Instances {
+			p.enter(f, p.rollout())
+		}
+		return
+	}
+	if f.Templates == nil {
+		f.Templates = map[glint.Digest]glint.Template{}
+	}
+	f.Templates[v] = s.Template
+	f.Target, f.Failed, f.Retry = v, 0, time.Time{}
+	p.enter(f, p.rollout())
+	if slices.Contains(f.Rejected, v) {
+		p.reject(s.Name, *f, glint.Member{}, "it failed before; to try it again: glint apply --retry")
+	}
+}
+
+// rollout names the phase of a change: forward, or back to what worked.
+func (p *planner) rollout() glint.Phase {
+	if p.next.Rejected != nil {
+		return glint.Returning
+	}
+	return glint.RollingTo
+}
+
+// dismiss forgets members that are gone, and gives those over to destruction that the balancers have forgotten and
+// that have finished their requests.
+func (p *planner) dismiss(f *glint.Fleet) {
+	f.Members = slices.DeleteFunc(f.Members, func(m glint.Member) bool {
+		_, here := p.instance(f.Name, m)
+		return !m.Stays() && !here && p.seen.Complete // not seen is not gone, unless all answered
+	})
+	for i := range f.Members {
+		m := &f.Members[i]
+		if m.Stays() || !m.Ending.IsZero() {
+			continue
+		}
+		inst, here := p.instance(f.Name, *m)
+		deadline := m.Leaving.Add(f.Grace.D())
+		switch {
+		case !here:
+			p.note(f.Name, *m, "cannot be seen; waits until all places answer")
+		case p.seen.Acked() < m.Gone:
+			p.note(f.Name, *m, "waits until the balancers have forgotten it (generation %d of %d in force)", p.seen.Acked(), m.Gone)
+		case inst.State == glint.Dead || inst.InFlight == 0 || !m.Seen && m.Gone == 0 || !p.now.Before(deadline):
+			m.Ending = p.now
+		default:
+			p.note(f.Name, *m, "drains: %s in flight, until %s at the latest", inFlight(inst.InFlight), deadline.UTC().Format(time.TimeOnly))
+			p.wakeAt(deadline)
+		}
+	}
+}
+
+func inFlight(n int) string {
+	if n < 0 {
+		return "an unknown number"
+	}
+	return fmt.Sprint(n)
+}
+
+// judge sends off members that are of no use to anyone. That costs no budget: they are down already.
+func (p *planner) judge(s glint.Service, f *glint.Fleet) {
+	brake := p.brake(*f)
+	for i := range f.Members {
+		m := &f.Members[i]
+		if !m.Stays() {
+			continue
+		}
+		inst, here := p.instance(f.Name, *m)
+		if here && m.Address == "" {
+			m.Address = inst.Address
+		}
+		late := m.Created.Add(s.Update.StartWithin.D())
+		switch {
+		case here && inst.State == glint.Dead:
+			p.fail(f, m, glint.Lost, exited(inst))
+		case here && p.ready(f.Name, *m):
+			m.Seen = true
+		case here && m.Seen && inst.Health.Known && !inst.Health.Live && brake:
+			p.note(f.Name, *m, "%s; so do all others at once: the fault is elsewhere, nothing is replaced", inst.Health.Detail)
+		case here && inst.Health.Known && !inst.Health.Live:
+			p.fail(f, m, glint.Unhealthy, inst.Health.Detail)
+		case !here && p.seen.Complete && m.Seen:
+			p.fail(f, m, glint.Lost, "it vanished from its platform")
+		case !m.Seen && (here || p.seen.Complete) && s.Update.StartWithin > 0 && !p.now.Before(late):
+			p.fail(f, m, glint.Unhealthy, strings.TrimSuffix(fmt.Sprintf("not ready within %s: %s", s.Update.StartWithin, inst.Health.Detail), ": "))
+		case !m.Seen:
+			p.wakeAt(late)
+		}
+	}
+}
+
+// brake reports whether all members that once worked fail at the same time: then the fault is not theirs.
+func (p *planner) brake(f glint.Fleet) bool {
+	sick := 0
+	for _, m := range f.Members {
+		inst, here := p.instance(f.Name, m)
+		switch {
+		case !m.Stays() || !m.Seen:
+		case here && inst.State == glint.Running && inst.Health.Known && !inst.Health.Ready:
+			sick++
+		default:
+			return false
+		}
+	}
+	return sick > 1
+}
+
+// crashLoop is how young an instance that fails must be to count as one that never worked.
+const crashLoop = 10 * time.Second
+
+// fail sends off a member that is down, and holds the next one back if this keeps happening.
+func (p *planner) fail(f *glint.Fleet, m *glint.Member, why glint.Reason, because string) {
+	if m.Version == f.Target && (f.Phase == glint.RollingTo || !m.Seen || p.now.Sub(m.Created) < crashLoop) {
+		f.Failed++
+		f.Retry = p.now.Add(backoff(f.Failed))
+	}
+	p.dispatch(m, why, because)
+}
+
+// backoff is nothing after the first failure, then 1s, doubled each time, 5 minutes at most.
+func backoff(failures int) time.Duration {
+	if failures <= 1 {
+		return 0
+	}
+	return min(time.Second<<min(failures-2, 20), 5*time.Minute)
+}
+
+func exited(inst glint.Instance) string {
+	e := inst.Exit
+	switch {
+	case e == nil:
+		return "its program ended"
+	case e.Failure != "":
+		return e.Failure
+	case e.OutOfMemory:
+		return "killed by the kernel: out of memory"
+	case e.Signal != "":
+		return "killed by " + e.Signal
+	case e.Code < 0:
+		return "its program ended; how is not known"
+	case !inst.Started.IsZero() && e.At.After(inst.Started):
+		return fmt.Sprintf("exited %d after %s", e.Code, e.At.Sub(inst.Started).Round(time.Millisecond))
+	}
+	return fmt.Sprintf("exited %d", e.Code)
+}
+
+// verdict rejects a version whose instances failed as often as its service allows. What has worked as part of the
+// stable revision is never rejected: then the fault is elsewhere, and it is tried again with growing pauses.
+func (p *planner) verdict(s glint.Service, f *glint.Fleet) {
+	if f.Failed < max(s.Update.Tries, 1) || f.Phase != glint.RollingTo || slices.Contains(f.Rejected, f.Target) || p.proven(*f) {
+		return
+	}
+	f.Rejected = append(f.Rejected, f.Target)
+	if len(f.Rejected) > maxRejected {
+		f.Rejected = f.Rejected[1:]
+	}
+	var last glint.Member
+	for _, m := range f.Members {
+		if m.Version == f.Target && !m.Stays() && m.N > last.N {
+			last = m
+		}
+	}
+	p.reject(s.Name, *f, last, fmt.Sprintf("%s %s, %d of %d tries", glint.ID{Service: s.Name, N: last.N}.Short(), last.Because, f.Failed, max(s.Update.Tries, 1)))
+}
+
+// maxRejected bounds how many failed versions a fleet remembers.
+const maxRejected = 16
+
+// proven reports whether the fleet's target is what the stable revision asks for.
+func (p *planner) proven(f glint.Fleet) bool {
+	stable, ok := p.in.Releases[p.next.Stable].Service(f.Name)
+	return p.next.Stable != 0 && ok && stable.Template.Version() == f.Target
+}
+
+// reject turns the whole stack back to the revision that was last seen to work, if there is one.
+func (p *planner) reject(service string, f glint.Fleet, m glint.Member, because string) {
+	if p.next.Rejected != nil {
+		return
+	}
+	r := &glint.Rejection{Revision: p.next.Target, Service: service, Version: f.Target, Because: because}
+	if m.N > 0 {
+		r.Instance = p.next.ID(service, m)
+	}
+	p.next.Rejected = r
+	if p.next.Stable != 0 {
+		p.next.Target = p.next.Stable // taken up in the next turn, by every fleet alike
+	}
+	p.wakeAt(p.now)
+}
+
+func (p *planner) enter(f *glint.Fleet, phase glint.Phase) {
+	if f.Phase != phase {
+		f.Phase, f.Since = phase, p.now
+	}
+}
+
+// dispatch tells a member to go. It is never called back.
+func (p *planner) dispatch(m *glint.Member, why glint.Reason, because string) {
+	m.Leaving, m.Reason, m.Because = p.now, why, because
+}
+
+func (p *planner) instance(service string, m glint.Member) (glint.Instance, bool) {
+	return p.seen.Instance(p.next.ID(service, m))
+}
+
+// ready reports whether the member was seen to be able to take traffic.
+func (p *planner) ready(service string, m glint.Member) bool {
+	inst, here := p.instance(service, m)
+	return here && inst.State == glint.Running && inst.Health.Known && inst.Health.Ready
+}
+
+func (p *planner) note(service string, m glint.Member, format string, args ...any) {
+	n := glint.Note{Service: service, Text: fmt.Sprintf(format, args...)}
+	if m.N > 0 {
+		n.ID = p.next.ID(service, m)
+	}
+	p.notes = append(p.notes, n)
+}
+
+// wakeAt asks to be called again at t, or sooner.
+func (p *planner) wakeAt(t time.Time) {
+	if p.wake.IsZero() || t.Before(p.wake) {
+		p.wake = t
+	}
+}

@@ -1,0 +1,69 @@
+package plan
+
+import (
+	"slices"
+	"time"
+
+	"github.com/glint-infra/glint"
+)
+
+// A Stage is one turn of a preview: what would be decided and done, and why.
+type Stage struct {
+	Blueprint glint.Blueprint `json:"-"`
+	Actions   []glint.Action  `json:"actions"`
+	Events    []glint.Event   `json:"events"`
+	Notes     []glint.Note    `json:"notes,omitempty"`
+}
+
+// maxStages bounds a preview; each stage moves at least one member of one service.
+const maxStages = 10_000
+
+// Preview lists what would happen if all went well: every instance starts, every balancer answers, every request ends.
+// It is the planner itself that decides, in a world that does what it is told. It reports whether that comes to rest.
+func Preview(in Intent, have glint.Blueprint, seen glint.Observation, now time.Time) (stages []Stage, rests bool) {
+	for range maxStages {
+		seen.At = now
+		d := Next(in, have, seen, now)
+		steps := Actions(d.Blueprint, seen)
+		if d.Blueprint.Number == have.Number && len(steps) == 0 {
+			return stages, true
+		}
+		stages = append(stages, Stage{Blueprint: d.Blueprint, Actions: steps, Events: Story(in, have, d.Blueprint, seen), Notes: d.Notes})
+		have, seen = d.Blueprint, obey(d.Blueprint, seen, steps, now)
+	}
+	return stages, false
+}
+
+// obey is the world after it has done all that it was told, at once and without fault.
+func obey(b glint.Blueprint, seen glint.Observation, steps []glint.Action, now time.Time) glint.Observation {
+	after := glint.Observation{At: now, Complete: true, Acks: []glint.Ack{{Member: "preview", Generation: b.Routes, Kind: glint.Proven}}}
+	gone := map[glint.ID]bool{}
+	for _, a := range steps {
+		if a.Verb == glint.Destroy {
+			gone[a.ID] = true
+		}
+	}
+	for _, f := range b.Services {
+		for _, m := range f.Members {
+			id := b.ID(f.Name, m)
+			inst, here := seen.Instance(id)
+			switch {
+			case gone[id]:
+				continue
+			case !here:
+				inst = glint.Instance{ID: id, Version: m.Version, State: glint.Running, Health: glint.Health{Known: true, Ready: true, Live: true}}
+			}
+			inst.InFlight = 0
+			if m.Stays() && inst.State != glint.Dead {
+				inst.State, inst.Health = glint.Running, glint.Health{Known: true, Ready: true, Live: true}
+			}
+			after.Instances = append(after.Instances, inst)
+		}
+	}
+	sortInstances(after.Instances)
+	return after
+}
+
+func sortInstances(list []glint.Instance) {
+	slices.SortFunc(list, func(a, b glint.Instance) int { return a.ID.Compare(b.ID) })
+}

@@ -1,0 +1,168 @@
+package plan
+
+import (
+	"cmp"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/glint-infra/glint"
+)
+
+// settleRevision makes the target the stable revision once all of it works and its routes are in force.
+func (p *planner) settleRevision() {
+	n := &p.next
+	if p.busy || n.Target == n.Stable || n.Target != p.have.Target || n.Rejected != nil && n.Rejected.Revision == n.Target {
+		return
+	}
+	if p.seen.Acked() < n.Routes || len(p.release.Services) > 0 && !reflect.DeepEqual(backends(p.have), backends(*n)) {
+		return // the balancers have not proven yet what was decided before
+	}
+	if p.in.Head.Kind == glint.KindDestroy && n.Target == p.in.Head.Number {
+		return // an ended stack is no place to go back to
+	}
+	n.Stable = n.Target
+}
+
+// claims writes down which instance holds each volume. A claim moves only when its holder is no longer a member, and
+// a member is forgotten only after a complete look without it.
+func (p *planner) claims() {
+	p.next.Volumes = nil
+	for _, f := range p.next.Services {
+		for _, m := range f.Members {
+			for _, v := range f.Templates[m.Version].Volumes {
+				p.next.Volumes = append(p.next.Volumes, glint.Claim{Service: f.Name, Volume: v.Name, Holder: p.next.ID(f.Name, m)})
+			}
+		}
+	}
+	slices.SortFunc(p.next.Volumes, func(a, b glint.Claim) int {
+		return cmp.Or(strings.Compare(a.Service, b.Service), strings.Compare(a.Volume, b.Volume), a.Holder.Compare(b.Holder))
+	})
+}
+
+// edges opens what is declared at once, and closes what is no longer declared when everything declared serves: until
+// then instances of the version before still need it.
+func (p *planner) edges() {
+	edges := slices.Clone(p.release.Allows)
+	if p.busy || p.next.Target != p.have.Target || leaving(p.next) {
+		edges = append(edges, p.have.Edges...)
+	}
+	slices.SortFunc(edges, func(a, b glint.Edge) int {
+		return cmp.Or(strings.Compare(a.From, b.From), strings.Compare(a.To.Service, b.To.Service), strings.Compare(a.To.Port, b.To.Port))
+	})
+	p.next.Edges = nilIfEmpty(slices.Compact(edges))
+}
+
+func leaving(b glint.Blueprint) bool {
+	for _, f := range b.Services {
+		if slices.ContainsFunc(f.Members, func(m glint.Member) bool { return !m.Stays() }) {
+			return true
+		}
+	}
+	return false
+}
+
+// hosts points each host name at the service it is declared for, but not before that service can take the traffic.
+func (p *planner) hosts() {
+	var hosts []glint.Route
+	for _, r := range p.release.Routes {
+		i := slices.IndexFunc(p.have.Hosts, func(h glint.Route) bool { return h.Host == r.Host })
+		if i >= 0 && p.have.Hosts[i].To != r.To && !p.takes(r.To) && p.takes(p.have.Hosts[i].To) {
+			r = p.have.Hosts[i]
+		}
+		hosts = append(hosts, r)
+	}
+	for _, h := range p.have.Hosts {
+		declared := slices.ContainsFunc(hosts, func(r glint.Route) bool { return r.Host == h.Host })
+		if !declared && p.busy {
+			hosts = append(hosts, h)
+		}
+	}
+	slices.SortFunc(hosts, func(a, b glint.Route) int { return strings.Compare(a.Host, b.Host) })
+	p.next.Hosts = nilIfEmpty(hosts)
+}
+
+// takes reports whether the target's service has as many members in the routes as its floor asks for.
+func (p *planner) takes(t glint.Target) bool {
+	f, _ := p.next.Fleet(t.Service)
+	routed := 0
+	for _, m := range f.Members {
+		if _, ok := f.Templates[m.Version].Port(t.Port); ok && m.Routed {
+			routed++
+		}
+	}
+	s, declared := p.release.Service(t.Service)
+	if !declared {
+		return routed > 0
+	}
+	return routed > 0 && routed >= floor(s)
+}
+
+// generation numbers the routes anew when they have changed, and marks the members that are no longer in them.
+func (p *planner) generation() {
+	if !reflect.DeepEqual(backends(p.have), backends(p.next)) || !reflect.DeepEqual(p.have.Hosts, p.next.Hosts) || !reflect.DeepEqual(p.have.Edges, p.next.Edges) {
+		p.next.Routes = p.have.Routes + 1
+	}
+	for i := range p.next.Services {
+		f := &p.next.Services[i]
+		was, _ := p.have.Fleet(f.Name)
+		for k := range f.Members {
+			m := &f.Members[k]
+			old, _ := was.Member(m.N)
+			switch {
+			case m.Routed:
+				m.Gone = 0
+			case old.Routed:
+				m.Gone = p.next.Routes
+			}
+		}
+	}
+}
+
+// backends lists what each port of each service is served by.
+func backends(b glint.Blueprint) []glint.Backend {
+	var all []glint.Backend
+	for _, f := range b.Services {
+		if f.Phase == glint.Empty {
+			continue
+		}
+		for _, port := range ports(f) {
+			be := glint.Backend{Service: f.Name, Port: port}
+			for _, m := range f.Members {
+				if own, ok := f.Templates[m.Version].Port(port.Name); ok && m.Routed {
+					be.Members = append(be.Members, glint.Server{ID: b.ID(f.Name, m), Address: m.Address, Port: own.Number})
+				}
+			}
+			slices.SortFunc(be.Members, func(a, b glint.Server) int { return a.ID.Compare(b.ID) })
+			all = append(all, be)
+		}
+	}
+	return all
+}
+
+// ports lists the ports of a fleet by name. Where versions differ about a port, the target's word counts.
+func ports(f glint.Fleet) []glint.Port {
+	byName := map[string]glint.Port{}
+	for _, m := range f.Members {
+		for _, port := range f.Templates[m.Version].Ports {
+			byName[port.Name] = port
+		}
+	}
+	for _, port := range f.Templates[f.Target].Ports {
+		byName[port.Name] = port
+	}
+	var all []glint.Port
+	for _, port := range byName {
+		all = append(all, port)
+	}
+	slices.SortFunc(all, func(a, b glint.Port) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// nilIfEmpty keeps empty and absent the same thing, as they are once a blueprint has been stored and read back.
+func nilIfEmpty[T any](s []T) []T {
+	if len(s) == 0 {
+		return nil
+	}
+	return s
+}

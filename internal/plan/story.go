@@ -1,0 +1,224 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/glint-infra/glint"
+)
+
+// Story tells what happened between two blueprints, in the order in which it matters to a reader. The blueprint numbers
+// and reasons in it are the evidence behind glint why.
+func Story(in Intent, before, after glint.Blueprint, seen glint.Observation) []glint.Event {
+	t := &teller{before: before, after: after, seen: seen}
+	t.revisions(in)
+	for _, f := range after.Services {
+		was, _ := before.Fleet(f.Name)
+		t.fleet(was, f)
+	}
+	if after.Routes != before.Routes {
+		t.tell(glint.Event{Kind: glint.EventRoute, Text: fmt.Sprintf("routes generation %d: %s", after.Routes, routeText(after))})
+	}
+	t.verdict()
+	return t.events
+}
+
+type teller struct {
+	before, after glint.Blueprint
+	seen          glint.Observation
+	events        []glint.Event
+}
+
+func (t *teller) tell(e glint.Event) {
+	e.At, e.Stack, e.Blueprint = t.seen.At, t.after.Stack, t.after.Number
+	if e.Revision == 0 {
+		e.Revision = t.after.Revision
+	}
+	t.events = append(t.events, e)
+}
+
+func (t *teller) revisions(in Intent) {
+	if t.after.Revision == t.before.Revision {
+		return
+	}
+	text := fmt.Sprintf("r%d taken up: %s by %s", in.Head.Number, in.Head.Kind, in.Head.By)
+	if in.Head.From > 0 {
+		text = fmt.Sprintf("r%d taken up: %s to r%d by %s", in.Head.Number, in.Head.Kind, in.Head.From, in.Head.By)
+	}
+	if in.Head.Comment != "" {
+		text += ": " + in.Head.Comment
+	}
+	t.tell(glint.Event{Kind: glint.EventRevision, Text: text})
+}
+
+func (t *teller) fleet(was, is glint.Fleet) {
+	if was.Phase != is.Phase || was.Target != is.Target {
+		if text := phaseText(was, is); text != "" {
+			t.tell(glint.Event{Kind: glint.EventPhase, Service: is.Name, Text: text})
+		}
+	}
+	for _, m := range is.Members {
+		old, had := was.Member(m.N)
+		t.member(is, old, m, had)
+	}
+	for _, m := range was.Members {
+		if _, kept := is.Member(m.N); !kept {
+			t.tell(glint.Event{Kind: glint.EventGone, Service: is.Name, ID: t.after.ID(is.Name, m), Reason: m.Reason, Text: "is gone"})
+		}
+	}
+}
+
+func (t *teller) member(f glint.Fleet, old, m glint.Member, had bool) {
+	id := t.after.ID(f.Name, m)
+	if !had {
+		text := "created, version " + m.Version.Short()
+		if place, ok := t.replaced(f); ok {
+			text += ", for " + place.ID.Short()
+			t.tell(glint.Event{Kind: glint.EventCreate, Service: f.Name, ID: id, Reason: place.Reason, Text: text})
+		} else {
+			t.tell(glint.Event{Kind: glint.EventCreate, Service: f.Name, ID: id, Text: text})
+		}
+	}
+	if m.Seen && !old.Seen {
+		t.tell(glint.Event{Kind: glint.EventReady, Service: f.Name, ID: id, Text: fmt.Sprintf("ready %s after its number was given out", t.seen.At.Sub(m.Created).Round(1e6))})
+	}
+	if m.Routed != old.Routed {
+		text := "takes traffic"
+		if !m.Routed {
+			text = "takes no more traffic"
+			if inst, here := t.seen.Instance(id); here && m.Stays() && inst.Health.Detail != "" {
+				text += ": " + inst.Health.Detail
+			}
+		}
+		t.tell(glint.Event{Kind: glint.EventRoute, Service: f.Name, ID: id, Reason: m.Reason, Text: text})
+	}
+	if !m.Stays() && old.Stays() {
+		e := glint.Event{Kind: glint.EventLeave, Service: f.Name, ID: id, Reason: m.Reason, Text: "leaves: " + string(m.Reason) + ", " + m.Because}
+		if inst, here := t.seen.Instance(id); here && inst.Exit != nil {
+			e.Tail = inst.Exit.Tail
+		}
+		t.tell(e)
+	}
+	if !m.Ending.IsZero() && old.Ending.IsZero() {
+		text := "drained; is destroyed"
+		if inst, here := t.seen.Instance(id); here && inst.InFlight > 0 && inst.State != glint.Dead {
+			text = fmt.Sprintf("grace is over with %d still in flight; is destroyed", inst.InFlight)
+		}
+		t.tell(glint.Event{Kind: glint.EventLeave, Service: f.Name, ID: id, Reason: m.Reason, Text: text})
+	}
+}
+
+// replaced names a member whose place a new one takes: one that left in this very step, or that will have to.
+func (t *teller) replaced(f glint.Fleet) (glint.Event, bool) {
+	was, _ := t.before.Fleet(f.Name)
+	taken := 0
+	for _, m := range f.Members {
+		if _, had := was.Member(m.N); !had {
+			taken++
+		}
+	}
+	for _, e := range t.events {
+		taken -= btoi(e.Kind == glint.EventCreate && e.Service == f.Name)
+	}
+	var left []glint.Member
+	for _, m := range f.Members {
+		if old, had := was.Member(m.N); had && !m.Stays() && old.Stays() {
+			left = append(left, m)
+		}
+	}
+	if i := len(left) - taken; taken > 0 && i >= 0 && i < len(left) {
+		return glint.Event{ID: t.after.ID(f.Name, left[i]), Reason: left[i].Reason}, true
+	}
+	return glint.Event{}, false
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func phaseText(was, is glint.Fleet) string {
+	switch is.Phase {
+	case glint.RollingTo:
+		if was.Target == "" || was.Phase == glint.Empty {
+			return "begins with version " + is.Target.Short()
+		}
+		if was.Target == is.Target {
+			return "changes its number of instances"
+		}
+		return fmt.Sprintf("rolls from version %s to %s", was.Target.Short(), is.Target.Short())
+	case glint.Returning:
+		return fmt.Sprintf("returns to version %s", is.Target.Short())
+	case glint.Steady:
+		return fmt.Sprintf("steady on version %s", is.Target.Short())
+	case glint.Emptying:
+		return "is no longer declared"
+	case glint.Empty:
+		return "has no more instances"
+	}
+	return ""
+}
+
+func routeText(b glint.Blueprint) string {
+	var parts []string
+	for _, be := range backends(b) {
+		names := make([]string, len(be.Members))
+		for i, m := range be.Members {
+			names[i] = m.ID.Short()
+		}
+		if len(names) == 0 {
+			names = []string{"nobody"}
+		}
+		parts = append(parts, fmt.Sprintf("%s:%s → %s", be.Service, be.Port.Name, strings.Join(names, " ")))
+	}
+	if len(parts) == 0 {
+		return "none"
+	}
+	return strings.Join(parts, "; ")
+}
+
+func (t *teller) verdict() {
+	b, a := t.before, t.after
+	if a.Rejected != nil && (b.Rejected == nil || b.Rejected.Revision != a.Rejected.Revision) {
+		text := fmt.Sprintf("r%d is rejected: %s", a.Rejected.Revision, a.Rejected.Because)
+		if a.Stable != 0 {
+			text += fmt.Sprintf("; everything returns to r%d", a.Stable)
+		}
+		t.tell(glint.Event{Kind: glint.EventVerdict, Service: a.Rejected.Service, ID: a.Rejected.Instance, Revision: a.Rejected.Revision, Reason: glint.RejectedFor, Text: text})
+	}
+	if a.Stable != b.Stable && a.Stable != 0 {
+		t.tell(glint.Event{Kind: glint.EventVerdict, Revision: a.Stable, Text: fmt.Sprintf("r%d serves", a.Stable)})
+	}
+	if returned(a) && !returned(b) {
+		t.tell(glint.Event{Kind: glint.EventVerdict, Revision: a.Rejected.Revision, Text: fmt.Sprintf("rolled back to r%d", a.Stable)})
+	}
+}
+
+// returned reports whether everything is back on the stable revision after a rejection.
+func returned(b glint.Blueprint) bool {
+	return b.Rejected != nil && b.Stable != 0 && b.Target == b.Stable && !slices.ContainsFunc(b.Services, func(f glint.Fleet) bool {
+		return f.Phase != glint.Steady && f.Phase != glint.Empty
+	})
+}
+
+// Outcome says how a revision has come out so far.
+func Outcome(b glint.Blueprint, revision int) glint.Outcome {
+	switch {
+	case b.Rejected != nil && b.Rejected.Revision == revision && b.Stable == 0:
+		return glint.Failed
+	case b.Rejected != nil && b.Rejected.Revision == revision && returned(b):
+		return glint.RolledBack
+	case b.Rejected != nil && b.Rejected.Revision == revision:
+		return glint.RollingBack
+	case b.Stable == revision:
+		return glint.Serving
+	case b.Revision > revision:
+		return glint.Replaced
+	case b.Revision < revision:
+		return glint.Waiting
+	}
+	return glint.InProgress
+}
