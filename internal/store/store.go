@@ -31,8 +31,8 @@ type Store interface {
 	Advance(ctx context.Context, next glint.Blueprint, step glint.Step) error
 	// Steps returns up to limit steps numbered above after, oldest first.
 	Steps(ctx context.Context, stack string, after, limit int) ([]glint.Step, error)
-	// End forgets the blueprint and the orders of a stack whose newest blueprint is numbered number and has no instances;
-	// otherwise glint.ErrConflict. Its history stays.
+	// End forgets the blueprint and the orders of a stack whose newest blueprint is numbered number, has no instances
+	// and has taken up the newest revision; otherwise glint.ErrConflict. Its history stays.
 	End(ctx context.Context, stack string, number int) error
 
 	// Record adds events that no blueprint tells of, such as incidents, and numbers them.
@@ -41,7 +41,7 @@ type Store interface {
 	// newest limit events.
 	Events(ctx context.Context, stack string, after int64, limit int) ([]glint.Event, error)
 
-	// AddOrder keeps a person's word and returns it with its number.
+	// AddOrder keeps a person's word and returns it with its number; glint.ErrNotFound if its stack does not live.
 	AddOrder(ctx context.Context, o glint.Order) (glint.Order, error)
 	// Orders returns the open orders of a stack, oldest first.
 	Orders(ctx context.Context, stack string) ([]glint.Order, error)
@@ -49,7 +49,8 @@ type Store interface {
 	CloseOrder(ctx context.Context, stack string, id int) error
 
 	// Watch calls changed, which must not block, with the name of a stack of which something may have changed,
-	// until ctx ends. It is a hint, never a source of truth.
+	// until ctx ends; it begins with every stack that lives, and returns when ctx has ended (nil) or the store has.
+	// It is a hint, never a source of truth.
 	Watch(ctx context.Context, changed func(stack string)) error
 	// Close ends the store's use.
 	Close() error
