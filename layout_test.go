@@ -40,7 +40,7 @@ var house = []room{
 	{path: "internal/network"},
 	{path: "internal/platform"},
 	{path: "internal/platform/platformtest", may: []string{"internal/platform"}},
-	{path: "internal/platform/sim", may: []string{"internal/platform"}},
+	{path: "internal/platform/sim"},
 	{path: "internal/platform/local", may: []string{"internal/platform", "internal/image", "internal/discovery", "internal/network"}},
 	{path: "internal/balancer"},
 	{path: "internal/balancer/balancertest", may: []string{"internal/balancer"}},

@@ -12,6 +12,14 @@ type Observation struct {
 	Silent    []string   `json:"silent,omitempty"`    // who did not answer
 	Instances []Instance `json:"instances,omitempty"` // of one stack, sorted by ID
 	Acks      []Ack      `json:"acks,omitempty"`      // of every member of the balancing plane
+	Troubles  []Trouble  `json:"troubles,omitempty"`  // actions that could not be carried out lately, by the conductor
+}
+
+// A Trouble is an action that could not be carried out. It is tried again.
+type Trouble struct {
+	Verb Verb   `json:"verb"`
+	ID   ID     `json:"id,omitzero"`
+	Text string `json:"text"`
 }
 
 // Instance returns what was seen of id.
