@@ -69,6 +69,7 @@ type Member struct {
 	Reason  Reason    `json:"reason,omitempty"`  // why it leaves
 	Because string    `json:"because,omitempty"` // the evidence, for people
 	Gone    int       `json:"gone,omitempty"`    // the first generation of routes without it, once it has been routed
+	Out     time.Time `json:"out,omitzero"`      // when it left and all balancers had proven that they send it nothing new
 	Ending  time.Time `json:"ending,omitzero"`   // when it was drained and given over to destruction
 }
 

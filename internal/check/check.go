@@ -143,7 +143,7 @@ func (j *judge) member(f glint.Fleet, old, m glint.Member) {
 		j.bad("%s.%d: would be destroyed and still takes traffic", f.Name, m.N)
 	case j.seen.Acked() < m.Gone:
 		j.bad("%s.%d: would be destroyed before the balancers have forgotten it (generation %d, acknowledged %d)", f.Name, m.N, m.Gone, j.seen.Acked())
-	case here && inst.State != glint.Dead && inst.InFlight != 0 && m.Gone > 0 && m.Ending.Before(m.Leaving.Add(f.Grace.D())):
+	case here && inst.State != glint.Dead && inst.InFlight != 0 && m.Gone > 0 && m.Ending.Before(m.Out.Add(f.Grace.D())):
 		j.bad("%s.%d: would be destroyed with %d in flight before its grace is over", f.Name, m.N, inst.InFlight)
 	}
 }

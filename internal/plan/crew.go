@@ -26,7 +26,7 @@ func (p *planner) unwanted(s glint.Service, f glint.Fleet) map[int]cause {
 		case m.Version != f.Target && slices.Contains(f.Rejected, m.Version):
 			why[m.N] = cause{glint.RejectedFor, "its version failed"}
 		case m.Version != f.Target && f.Phase != glint.Emptying && f.Phase != glint.Empty:
-			why[m.N] = cause{glint.Superseded, fmt.Sprintf("r%d wants another version", p.next.Target)}
+			why[m.N] = cause{glint.Superseded, fmt.Sprintf("r%d wants another version", p.target)}
 		case here && inst.Version != m.Version:
 			why[m.N] = cause{glint.Drifted, "it is not of the version it was made from"}
 		case here && len(inst.Deviations) > 0:
@@ -96,10 +96,6 @@ func floor(s glint.Service) int {
 // relieve lets members leave that could stay up, as far as the floor allows. Those that take no traffic leave first:
 // they cost nothing.
 func (p *planner) relieve(s glint.Service, f *glint.Fleet, why map[int]cause) {
-	if f.Phase == glint.Emptying && p.othersBusy() {
-		p.note(f.Name, glint.Member{}, "is no longer declared; stays until everything declared serves")
-		return
-	}
 	available := 0
 	for _, m := range f.Members {
 		if m.Stays() && m.Routed && p.ready(f.Name, m) {
@@ -136,10 +132,18 @@ func (p *planner) unsure(service string, m glint.Member) bool {
 	return !here && !p.seen.Complete
 }
 
-// othersBusy reports whether some declared fleet has not reached its target yet. It looks at the blueprint as it was,
-// so that the answer does not depend on the order of the services.
-func (p *planner) othersBusy() bool {
-	if p.next.Target != p.have.Target {
+// othersBusy reports whether a fleet that is no longer declared must stay because some declared one has not reached its
+// target yet. It looks at the blueprint as it was, so that the answer does not depend on the order of the services.
+func (p *planner) othersBusy(f glint.Fleet) bool {
+	busy := p.declaredBusy()
+	if busy && len(f.Members) > 0 {
+		p.note(f.Name, glint.Member{}, "is no longer declared; stays until everything declared serves")
+	}
+	return busy
+}
+
+func (p *planner) declaredBusy() bool {
+	if p.target != p.have.Target {
 		return len(p.release.Services) > 0
 	}
 	for _, s := range p.release.Services {
@@ -232,7 +236,7 @@ func (p *planner) settle(s glint.Service, declared bool, f *glint.Fleet) {
 			}
 		}
 	}
-	if serving < s.Instances || others > 0 {
+	if serving < s.Instances || others > 0 || !p.seen.Complete && f.Phase != glint.Steady {
 		p.busy = true
 		p.keepTemplates(f)
 		return

@@ -4,11 +4,11 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/glint-infra/glint"
@@ -42,12 +42,13 @@ func Next(in Intent, have glint.Blueprint, seen glint.Observation, now time.Time
 	if !ok && p.next.Target != 0 {
 		return Decision{Blueprint: have, Notes: []glint.Note{{Text: fmt.Sprintf("r%d cannot be read; waits", p.next.Target)}}}
 	}
-	p.release = release
+	p.release, p.target = release, p.next.Target
 	p.next.Services = nil
 	for _, name := range p.names() {
 		was, _ := have.Fleet(name)
 		p.next.Services = append(p.next.Services, p.fleet(name, was))
 	}
+	p.troubles()
 	p.settleRevision()
 	p.claims()
 	p.edges()
@@ -69,7 +70,8 @@ type planner struct {
 	in      Intent
 	have    glint.Blueprint
 	next    glint.Blueprint
-	release glint.Release // of next.Target
+	release glint.Release // of the revision that this turn carries out
+	target  int           // that revision
 	seen    glint.Observation
 	now     time.Time
 	notes   []glint.Note
@@ -86,6 +88,22 @@ func (p *planner) revision() {
 	if p.in.Head.Kind == glint.KindDestroy {
 		p.next.Stable = 0 // there is no way back from a person's word to end the stack
 	}
+}
+
+// troubles passes on what could not be carried out: a wait must say for what.
+func (p *planner) troubles() {
+	for _, t := range p.seen.Troubles {
+		p.notes = append(p.notes, glint.Note{Service: t.ID.Service, ID: t.ID, Text: fmt.Sprintf("%s does not work: %s; is tried again", t.Verb, t.Text)})
+	}
+}
+
+func (p *planner) trouble(service string, m glint.Member) string {
+	for _, t := range p.seen.Troubles {
+		if t.ID == p.next.ID(service, m) {
+			return t.Text
+		}
+	}
+	return ""
 }
 
 // names lists the declared services and those that still have a fleet, sorted.
@@ -114,9 +132,11 @@ func (p *planner) fleet(name string, f glint.Fleet) glint.Fleet {
 	p.judge(s, &f)           // who cannot stay, whatever it costs?
 	p.verdict(s, &f)         // is the version any good?
 	why := p.unwanted(s, f)  // who has no place, and why?
-	p.relieve(s, &f, why)    // who of them may leave, within the budget?
-	p.recruit(s, &f, why)    // who is missing?
-	p.route(&f)              // who takes traffic?
+	if declared || !p.othersBusy(f) {
+		p.relieve(s, &f, why) // who of them may leave, within the budget?
+	}
+	p.recruit(s, &f, why) // who is missing?
+	p.route(&f)           // who takes traffic?
 	p.settle(s, declared, &f)
 	return f
 }
@@ -169,12 +189,19 @@ func (p *planner) dismiss(f *glint.Fleet) {
 			continue
 		}
 		inst, here := p.instance(f.Name, *m)
-		deadline := m.Leaving.Add(f.Grace.D())
-		switch {
-		case !here:
+		if !here {
 			p.note(f.Name, *m, "cannot be seen; waits until all places answer")
-		case p.seen.Acked() < m.Gone:
+			continue
+		}
+		if m.Out.IsZero() && p.seen.Acked() < m.Gone {
 			p.note(f.Name, *m, "waits until the balancers have forgotten it (generation %d of %d in force)", p.seen.Acked(), m.Gone)
+			continue
+		}
+		if m.Out.IsZero() {
+			m.Out = p.now // grace counts from here: until now it was still sent requests
+		}
+		deadline := m.Out.Add(f.Grace.D())
+		switch {
 		case inst.State == glint.Dead || inst.InFlight == 0 || !m.Seen && m.Gone == 0 || !p.now.Before(deadline):
 			m.Ending = p.now
 		default:
@@ -200,15 +227,12 @@ func (p *planner) judge(s glint.Service, f *glint.Fleet) {
 			continue
 		}
 		inst, here := p.instance(f.Name, *m)
-		if here && m.Address == "" {
-			m.Address = inst.Address
-		}
 		late := m.Created.Add(s.Update.StartWithin.D())
 		switch {
 		case here && inst.State == glint.Dead:
 			p.fail(f, m, glint.Lost, exited(inst))
 		case here && p.ready(f.Name, *m):
-			m.Seen = true
+			m.Seen, m.Address = true, cmp.Or(m.Address, inst.Address)
 		case here && m.Seen && inst.Health.Known && !inst.Health.Live && brake:
 			p.note(f.Name, *m, "%s; so do all others at once: the fault is elsewhere, nothing is replaced", inst.Health.Detail)
 		case here && inst.Health.Known && !inst.Health.Live:
@@ -216,7 +240,7 @@ func (p *planner) judge(s glint.Service, f *glint.Fleet) {
 		case !here && p.seen.Complete && m.Seen:
 			p.fail(f, m, glint.Lost, "it vanished from its platform")
 		case !m.Seen && (here || p.seen.Complete) && s.Update.StartWithin > 0 && !p.now.Before(late):
-			p.fail(f, m, glint.Unhealthy, strings.TrimSuffix(fmt.Sprintf("not ready within %s: %s", s.Update.StartWithin, inst.Health.Detail), ": "))
+			p.fail(f, m, glint.Unhealthy, fmt.Sprintf("not ready within %s: %s", s.Update.StartWithin, cmp.Or(inst.Health.Detail, p.trouble(f.Name, *m), "nobody has asked it")))
 		case !m.Seen:
 			p.wakeAt(late)
 		}
@@ -294,16 +318,16 @@ func (p *planner) verdict(s glint.Service, f *glint.Fleet) {
 			last = m
 		}
 	}
-	p.reject(s.Name, *f, last, fmt.Sprintf("%s %s, %d of %d tries", glint.ID{Service: s.Name, N: last.N}.Short(), last.Because, f.Failed, max(s.Update.Tries, 1)))
+	p.reject(s.Name, *f, last, fmt.Sprintf("%s %s, %d of %d tries", glint.ID{Service: s.Name, N: last.N}.Short(), last.Because, min(f.Failed, max(s.Update.Tries, 1)), max(s.Update.Tries, 1)))
 }
 
 // maxRejected bounds how many failed versions a fleet remembers.
 const maxRejected = 16
 
-// proven reports whether the fleet's target is what the stable revision asks for.
+// proven reports whether the fleet's target is what the stable revision asks for, and was seen to work.
 func (p *planner) proven(f glint.Fleet) bool {
 	stable, ok := p.in.Releases[p.next.Stable].Service(f.Name)
-	return p.next.Stable != 0 && ok && stable.Template.Version() == f.Target
+	return p.next.Stable != 0 && ok && f.Stable == f.Target && stable.Template.Version() == f.Target
 }
 
 // reject turns the whole stack back to the revision that was last seen to work, if there is one.

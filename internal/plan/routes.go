@@ -12,7 +12,7 @@ import (
 // settleRevision makes the target the stable revision once all of it works and its routes are in force.
 func (p *planner) settleRevision() {
 	n := &p.next
-	if p.busy || n.Target == n.Stable || n.Target != p.have.Target || n.Rejected != nil && n.Rejected.Revision == n.Target {
+	if p.busy || !p.seen.Complete || n.Target == n.Stable || n.Target != p.have.Target || n.Rejected != nil && n.Rejected.Revision == n.Target {
 		return
 	}
 	if p.seen.Acked() < n.Routes || len(p.release.Services) > 0 && !reflect.DeepEqual(backends(p.have), backends(*n)) {

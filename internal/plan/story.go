@@ -174,6 +174,9 @@ func routeText(b glint.Blueprint) string {
 		}
 		parts = append(parts, fmt.Sprintf("%s:%s → %s", be.Service, be.Port.Name, strings.Join(names, " ")))
 	}
+	for _, h := range b.Hosts {
+		parts = append(parts, fmt.Sprintf("%s → %s:%s", h.Host, h.To.Service, h.To.Port))
+	}
 	if len(parts) == 0 {
 		return "none"
 	}

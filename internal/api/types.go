@@ -1,0 +1,133 @@
+// Package api is the one interface of the server: HTTP and JSON over a Unix socket, described by OpenAPI, and the client
+// that speaks it. It passes on what people ask and what is known; it decides nothing and runs nothing.
+package api
+
+import (
+	"time"
+
+	"github.com/glint-infra/glint"
+	"github.com/glint-infra/glint/internal/image"
+	"github.com/glint-infra/glint/internal/plan"
+)
+
+// Version says what answers.
+type Version struct {
+	Version string `json:"version"` // of the binary
+	API     int    `json:"api"`     // rises with each change that older clients cannot speak
+	Release int    `json:"release"` // release format
+	Planner int    `json:"planner"`
+}
+
+// A Summary is a stack in a list.
+type Summary struct {
+	Stack    string        `json:"stack"`
+	Revision int           `json:"revision"`
+	Outcome  glint.Outcome `json:"outcome"`
+	Ready    int           `json:"ready"`  // instances that take traffic
+	Wanted   int           `json:"wanted"` // instances that are declared
+	Hosts    []string      `json:"hosts,omitempty"`
+}
+
+// A Status is all that is known of a stack: declared beside observed, and when it was looked at.
+type Status struct {
+	Summary
+	Epoch     glint.Epoch      `json:"epoch"`
+	Blueprint int              `json:"blueprint"`
+	Target    int              `json:"target"`
+	Stable    int              `json:"stable"`
+	Rejected  *glint.Rejection `json:"rejected,omitempty"`
+	Routes    RouteStatus      `json:"routes"`
+	Services  []ServiceStatus  `json:"services"`
+	Notes     []glint.Note     `json:"notes,omitempty"` // for what it waits
+	SeenAt    time.Time        `json:"seen_at"`
+	Complete  bool             `json:"complete"` // false: some place did not answer
+	Silent    []string         `json:"silent,omitempty"`
+}
+
+// RouteStatus is which generation of routes is decided, and which is in force.
+type RouteStatus struct {
+	Decided int           `json:"decided"`
+	InForce int           `json:"in_force"`
+	Hosts   []glint.Route `json:"hosts,omitempty"`
+	URLs    []string      `json:"urls,omitempty"` // where hosts answer, with the port of the balancer when it is not 80
+}
+
+// A ServiceStatus is a service, declared and observed.
+type ServiceStatus struct {
+	Name      string           `json:"name"`
+	Phase     glint.Phase      `json:"phase"`
+	Version   glint.Digest     `json:"version"`
+	Image     glint.Digest     `json:"image"`
+	Wanted    int              `json:"wanted"`
+	Ready     int              `json:"ready"`
+	Instances []InstanceStatus `json:"instances"`
+}
+
+// An InstanceStatus is an instance, decided and observed.
+type InstanceStatus struct {
+	Member glint.Member    `json:"member"`
+	ID     glint.ID        `json:"id"`
+	Seen   *glint.Instance `json:"seen,omitempty"` // nil: not seen
+}
+
+// ApplyRequest asks for a release to become the stack's newest revision.
+type ApplyRequest struct {
+	Release glint.Release `json:"release"`
+	By      string        `json:"by"`
+	Comment string        `json:"comment,omitempty"`
+	Retry   bool          `json:"retry,omitempty"` // try versions again that failed before
+}
+
+// An ApplyReply names the revision. Unchanged means that the newest revision is this very release already.
+type ApplyReply struct {
+	Revision  glint.Revision `json:"revision"`
+	Unchanged bool           `json:"unchanged"`
+}
+
+// RollbackRequest asks for an earlier revision's release again. To 0 means the one before the stable one.
+type RollbackRequest struct {
+	To      int    `json:"to,omitempty"`
+	By      string `json:"by"`
+	Comment string `json:"comment,omitempty"`
+}
+
+// WordRequest is a person's word about a stack or an instance.
+type WordRequest struct {
+	By      string `json:"by"`
+	Comment string `json:"comment,omitempty"`
+}
+
+// A PlanReply is what would be done, by the planner that would do it.
+type PlanReply struct {
+	Stages    []plan.Stage  `json:"stages"`
+	Rests     bool          `json:"rests"` // false: the preview was cut off
+	Unchanged bool          `json:"unchanged"`
+	Before    glint.Release `json:"before"` // of the newest revision; empty when there is none
+	Revision  int           `json:"revision"`
+}
+
+// A RevisionStatus is a line of history.
+type RevisionStatus struct {
+	glint.Revision
+	Outcome glint.Outcome `json:"outcome"`
+	Verdict string        `json:"verdict,omitempty"` // in words, with the evidence
+}
+
+// A Why is the story of one instance, service or stack: the events that concern it, and what it waits for now.
+type Why struct {
+	Events []glint.Event `json:"events"`
+	Notes  []glint.Note  `json:"notes,omitempty"`
+}
+
+// A SealEvent is progress of sealing an image, or its end.
+type SealEvent struct {
+	Progress string       `json:"progress,omitempty"`
+	Digest   glint.Digest `json:"digest,omitempty"` // set in the last event
+	Cached   bool         `json:"cached,omitempty"`
+	Error    string       `json:"error,omitempty"` // set in the last event of a failed one
+}
+
+// SealRequest asks for an image to be sealed. The layers it names must have been put as blobs before.
+type SealRequest struct {
+	Recipe image.Recipe `json:"recipe"`
+}
