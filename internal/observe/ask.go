@@ -23,7 +23,7 @@ import (
 
 // Bounds on what an instance can make the server read. Instances are not trusted.
 const (
-	maxAnswer   = 64 << 10 // bytes of one HTTP answer, headers included
+	maxAnswer   = 64 << 10 // bytes of one HTTP answer, headers included; more is not waited for
 	maxInterim  = 5        // 1xx answers before the real one
 	maxSentence = 200      // bytes of what is shown to people
 )
@@ -36,8 +36,7 @@ type asker struct {
 
 func newAsker(p platform.Platform) *asker {
 	execer, _ := p.(platform.Execer)
-	// Connections last for one question: probes of the kernel's own would only cost.
-	return &asker{dialer: net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: false}, KeepAlive: -1}, execer: execer}
+	return &asker{dialer: net.Dialer{KeepAlive: -1}, execer: execer} // a connection lasts for one question
 }
 
 // ask puts the question of t.probe, whose timeout is in ctx.
@@ -53,8 +52,9 @@ func (a *asker) ask(ctx context.Context, t target) answer {
 	return answer{none, "the probe asks nothing"}
 }
 
-// askHTTP speaks HTTP/1.1 over a connection of its own. net/http's client is not used: it would follow the environment's
-// proxies, and costs twice as much for a question without keep-alive.
+// askHTTP makes one request over a connection of its own. It does not use http.Transport: that dials on after a timeout,
+// so that each question to an address that swallows packets would leave a socket behind, and a refused connection, which
+// is what starting instances answer with, costs it three times as much.
 func (a *asker) askHTTP(ctx context.Context, t target, p glint.HTTPProbe) answer {
 	what := "GET " + p.Path
 	conn, port, err := a.dial(ctx, t, p.Port)
@@ -64,7 +64,7 @@ func (a *asker) askHTTP(ctx context.Context, t target, p glint.HTTPProbe) answer
 	defer conn.Close()
 	// What ends the question, a timeout or the end of the prober, ends reading and writing.
 	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
-	status, err := get(conn, "http://"+conn.RemoteAddr().String()+p.Path)
+	status, err := get(conn, p.Path)
 	if err != nil {
 		return failed(what, port, t.probe.Timeout, err)
 	}
@@ -75,9 +75,9 @@ func (a *asker) askHTTP(ctx context.Context, t target, p glint.HTTPProbe) answer
 	return answer{k, strings.TrimSpace(fmt.Sprintf("%s: %d %s", what, status, http.StatusText(status)))}
 }
 
-// get returns the status of the answer to GET url over conn. Redirects are not followed.
-func get(conn net.Conn, url string) (int, error) {
-	req, err := http.NewRequest(http.MethodGet, url, nil)
+// get returns the status of the answer to GET path. Redirects are an answer.
+func get(conn net.Conn, path string) (int, error) {
+	req, err := http.NewRequest(http.MethodGet, "http://"+conn.RemoteAddr().String()+path, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -97,20 +97,15 @@ func get(conn net.Conn, url string) (int, error) {
 			return 0, err
 		}
 		if resp.StatusCode >= 200 {
-			// The status is the answer, but a server that is cut off in the middle of its body may log an error.
-			_, err = io.Copy(io.Discard, resp.Body)
-			return resp.StatusCode, nonFatal(err)
+			// A server that is cut off in the middle of its body may log an error, and one that cannot finish a short
+			// answer does not do its work.
+			if _, err = io.Copy(io.Discard, resp.Body); limited.N == 0 {
+				err = nil
+			}
+			return resp.StatusCode, err
 		}
 	}
 	return 0, errors.New("only interim answers")
-}
-
-// nonFatal forgives what happens after the status, but for a body that does not end in time.
-func nonFatal(err error) error {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return err
-	}
-	return nil
 }
 
 func (a *asker) askTCP(ctx context.Context, t target, p glint.TCPProbe) answer {
@@ -122,15 +117,15 @@ func (a *asker) askTCP(ctx context.Context, t target, p glint.TCPProbe) answer {
 	return answer{good, fmt.Sprintf("connect: accepted on %d", port)}
 }
 
-// dial connects to the named port.
+// dial connects to the named port. Nothing is looked up: an address that is no IP address is an error.
 func (a *asker) dial(ctx context.Context, t target, name string) (net.Conn, int, error) {
 	port, ok := t.template.Port(name)
 	if !ok {
-		return nil, 0, fmt.Errorf("no port is named %q", name)
+		return nil, 0, fmt.Errorf("%w: no port is named %q", errUnasked, name)
 	}
-	addr, err := netip.ParseAddr(t.address) // never a name: nothing is looked up
+	addr, err := netip.ParseAddr(t.address)
 	if err != nil {
-		return nil, port.Number, err
+		return nil, port.Number, fmt.Errorf("%w: %w", errUnasked, err)
 	}
 	conn, err := a.dialer.DialContext(ctx, "tcp", netip.AddrPortFrom(addr, uint16(port.Number)).String())
 	return conn, port.Number, err
@@ -159,12 +154,17 @@ func (a *asker) askExec(ctx context.Context, t target, p glint.ExecProbe) answer
 // ours are errors that speak of this host, not of the instance: its firewall, its descriptors, its memory, its ports.
 var ours = []syscall.Errno{syscall.EPERM, syscall.EACCES, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS, syscall.EADDRNOTAVAIL, syscall.EAGAIN}
 
+// errUnasked says that the question could not be put; the blueprint is wrong, not the instance.
+var errUnasked = errors.New("cannot be asked")
+
 // failed puts an error in words.
 func failed(what string, port int, timeout glint.Duration, err error) answer {
 	var errno syscall.Errno
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return answer{bad, fmt.Sprintf("%s: timeout after %s", what, timeout)}
+	case errors.Is(err, errUnasked):
+		return answer{none, what + ": " + sentence(err.Error())}
 	case errors.As(err, &errno) && slices.Contains(ours, errno):
 		return answer{none, fmt.Sprintf("%s could not be asked on %d: %s", what, port, errno)}
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):

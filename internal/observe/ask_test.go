@@ -97,7 +97,7 @@ func TestAskWhatIsNoServer(t *testing.T) {
 		{"closes", "", patient, "GET /: closed without a whole answer on PORT"},
 		{"is silent", "wait", 0, "GET /: timeout after 200ms"},
 		{"speaks something else", "220 mail\x1b[31m ready\r\n", patient, `GET /: malformed HTTP status code "mail\x1b[31m"`},
-		{"never comes to the point", strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 9), patient, "GET /: only interim answers"},
+		{"never comes to it", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 9), patient, "GET /: only interim answers"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := listen(t, func(conn net.Conn) {
@@ -161,8 +161,8 @@ func TestAskTCP(t *testing.T) {
 		{"down", at(down.String(), tcp), bad, fmt.Sprintf("connect: connection refused on %d", down.Port())},
 		{"down, by http", at(down.String(), glint.Probe{HTTP: &glint.HTTPProbe{Port: "http", Path: "/"}, Timeout: patient}), bad,
 			fmt.Sprintf("connect: connection refused on %d", down.Port())},
-		{"a name is not looked up", wrong, bad, `connect: ParseAddr("localhost"): unable to parse IP`},
-		{"no such port", noPort, bad, `connect: no port is named "other"`},
+		{"a name is not looked up", wrong, none, `connect: cannot be asked: ParseAddr("localhost"): unable to parse IP`},
+		{"no such port", noPort, none, `connect: cannot be asked: no port is named "other"`},
 		{"asks nothing", at(up.String(), glint.Probe{}), none, "the probe asks nothing"},
 	} {
 		if got := put(t, a, c.to); got != (answer{c.kind, c.want}) {
