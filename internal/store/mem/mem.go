@@ -287,6 +287,9 @@ func (m *memory) changed(name string) {
 }
 
 func (m *memory) Watch(ctx context.Context, changed func(stack string)) error {
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err := m.enter(ctx, "watching", "stacks"); err != nil {
 		return err
 	}
