@@ -85,7 +85,7 @@ func TestDamping(t *testing.T) {
 		return n
 	}
 	recover()
-	for i, want := range []int{2, 2, 4, 8, 16, 32, 64} {
+	for i, want := range []int{2, 2, 4, 8, 16, 32, 64, 64} {
 		hear(bad)
 		hear(bad)
 		hear(bad)

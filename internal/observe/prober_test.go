@@ -154,9 +154,10 @@ func TestProbersEnd(t *testing.T) {
 func TestAProbeUnderWayEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := probe
-		p.Timeout = glint.Duration(time.Hour)
+		p.Timeout, p.UnreadyAfter = glint.Duration(time.Hour), 1
 		w := &world{listing: glint.Listing{Complete: true, Instances: running(id(1), id(2))}, askTime: 50 * time.Minute}
 		o, bp := w.observer(t), blueprint(&p, 2)
+		bp.Services[0].Members[0].Seen, bp.Services[0].Members[1].Seen = true, true
 		look(t, o, bp)
 		time.Sleep(time.Second)
 		w.set(func() { w.listing.Instances[0].State = glint.Dead })
@@ -169,6 +170,9 @@ func TestAProbeUnderWayEnds(t *testing.T) {
 		o.Close()
 		if now, _, _ := w.asking(); now != 0 || time.Since(begin) != 0 {
 			t.Errorf("closing took %s and left %d probes", time.Since(begin), now)
+		}
+		if h := w.hinted(); len(h) > 0 {
+			t.Errorf("%d hints for what was no answer", len(h))
 		}
 	})
 }
