@@ -46,7 +46,10 @@ func Next(in Intent, have glint.Blueprint, seen glint.Observation, now time.Time
 	p.next.Services = nil
 	for _, name := range p.names() {
 		was, _ := have.Fleet(name)
-		p.next.Services = append(p.next.Services, p.fleet(name, was))
+		p.next.Services = append(p.next.Services, p.assess(name, was))
+	}
+	for i := range p.next.Services {
+		p.staff(&p.next.Services[i])
 	}
 	p.troubles()
 	p.settleRevision()
@@ -118,27 +121,44 @@ func (p *planner) names() []string {
 	return slices.Sorted(maps.Keys(set))
 }
 
-// fleet takes one service one step further. The order of the lines is the policy.
-func (p *planner) fleet(name string, f glint.Fleet) glint.Fleet {
+// service returns what is declared of a service. One that is no longer declared is wanted no more times.
+func (p *planner) service(f glint.Fleet) (s glint.Service, declared bool) {
+	if s, declared = p.release.Service(f.Name); declared {
+		return s, true
+	}
+	return glint.Service{Name: f.Name, Update: glint.Update{Grace: f.Grace, Surge: 1}}, false
+}
+
+// assess takes in what was seen of one service, and may reject its version. The order of the lines is the policy.
+func (p *planner) assess(name string, f glint.Fleet) glint.Fleet {
+	f.Name = name
 	f.Members = slices.Clone(f.Members)
 	f.Templates = maps.Clone(f.Templates)
 	f.Rejected = slices.Clone(f.Rejected)
-	s, declared := p.release.Service(name)
-	if !declared {
-		s = glint.Service{Name: name, Update: glint.Update{Grace: f.Grace, Surge: 1}}
-	}
+	s, declared := p.service(f)
 	p.adopt(s, declared, &f) // which version is wanted?
 	p.dismiss(&f)            // who is gone, and who may go for good?
 	p.judge(s, &f)           // who cannot stay, whatever it costs?
 	p.verdict(s, &f)         // is the version any good?
-	why := p.unwanted(s, f)  // who has no place, and why?
-	if declared || !p.othersBusy(f) {
-		p.relieve(s, &f, why) // who of them may leave, within the budget?
-	}
-	p.recruit(s, &f, why) // who is missing?
-	p.route(&f)           // who takes traffic?
-	p.settle(s, declared, &f)
 	return f
+}
+
+// staff decides who leaves, who joins and who takes traffic. In a turn that rejects a revision nobody leaves and nobody
+// joins: what this revision wants no longer counts, and what the stable one wants is for the next turn to say.
+func (p *planner) staff(f *glint.Fleet) {
+	s, declared := p.service(*f)
+	if rejecting := p.target != p.next.Target; rejecting {
+		p.route(f)
+		p.busy = true
+		return
+	}
+	why := p.unwanted(s, *f) // who has no place, and why?
+	if declared || !p.othersBusy(*f) {
+		p.relieve(s, f, why) // who of them may leave, within the budget?
+	}
+	p.recruit(s, f, why) // who is missing?
+	p.route(f)           // who takes traffic?
+	p.settle(s, declared, f)
 }
 
 // adopt makes the declared version the target.
@@ -148,21 +168,21 @@ func (p *planner) adopt(s glint.Service, declared bool, f *glint.Fleet) {
 	}
 	f.Grace = s.Update.Grace
 	v := s.Template.Version()
-	if p.in.Head.Retry && p.next.Revision > p.have.Revision {
+	again := p.in.Head.Retry && p.next.Revision > p.have.Revision
+	if again {
 		f.Rejected = nil
 	}
-	if v == f.Target && f.Phase != glint.Empty && f.Phase != glint.Emptying {
-		if p.next.Target != p.have.Target && len(f.Members) != s.Instances {
-			p.enter(f, p.rollout())
+	switch {
+	case v != f.Target || f.Phase == glint.Empty || f.Phase == glint.Emptying || again && f.Phase != glint.Steady:
+		if f.Templates == nil {
+			f.Templates = map[glint.Digest]glint.Template{}
 		}
-		return
+		f.Templates[v] = s.Template
+		f.Target, f.Failed, f.Retry = v, 0, time.Time{}
+		p.enter(f, p.rollout())
+	case p.next.Target != p.have.Target && len(f.Members) != s.Instances:
+		p.enter(f, p.rollout())
 	}
-	if f.Templates == nil {
-		f.Templates = map[glint.Digest]glint.Template{}
-	}
-	f.Templates[v] = s.Template
-	f.Target, f.Failed, f.Retry = v, 0, time.Time{}
-	p.enter(f, p.rollout())
 	if slices.Contains(f.Rejected, v) {
 		p.reject(s.Name, *f, glint.Member{}, "it failed before; to try it again: glint apply --retry")
 	}
