@@ -1,0 +1,131 @@
+package network
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/glint-infra/glint"
+)
+
+// CheckFree says whether a TCP address can be listened on by us. The error wraps glint.ErrInUse and names the address and,
+// where it can be found, the program that listens. What the processes in ours listen on does not count.
+func CheckFree(addr netip.AddrPort, ours []int) error {
+	mine := map[string]bool{}
+	for _, pid := range ours {
+		for _, inode := range sockets(pid) {
+			mine[inode] = true
+		}
+	}
+	for _, l := range listeners() {
+		if l.addr.Port() != addr.Port() || mine[l.inode] {
+			continue
+		}
+		v6 := l.addr.Addr().Is6() // a listener on [::] takes IPv4 too, unless it says otherwise: only trying tells
+		if v6 && (!l.addr.Addr().IsUnspecified() || !refused(addr)) {
+			continue
+		}
+		if v6 || l.addr.Addr() == addr.Addr() || l.addr.Addr().IsUnspecified() || addr.Addr().IsUnspecified() {
+			return fmt.Errorf("%s is taken: %s listens on %s; stop it or choose another address: %w", addr, owner(l.inode), l.addr, glint.ErrInUse)
+		}
+	}
+	return nil
+}
+
+// refused tries to bind the way HAProxy does.
+func refused(addr netip.AddrPort) bool {
+	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
+		cerr := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
+		return errors.Join(cerr, err)
+	}}
+	l, err := lc.Listen(context.Background(), "tcp4", addr.String())
+	if err != nil {
+		return errors.Is(err, syscall.EADDRINUSE)
+	}
+	_ = l.Close()
+	return false
+}
+
+type listener struct {
+	addr  netip.AddrPort
+	inode string
+}
+
+// listeners reads the kernel's list of listening TCP sockets (proc_net_tcp.rst) in this network namespace.
+func listeners() []listener {
+	var all []listener
+	for _, file := range []string{"/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(text)) {
+			f := strings.Fields(line)
+			if len(f) < 10 || f[3] != "0A" { // TCP_LISTEN
+				continue
+			}
+			if addr, ok := kernelAddr(f[1]); ok {
+				all = append(all, listener{addr: addr, inode: f[9]})
+			}
+		}
+	}
+	return all
+}
+
+// kernelAddr reads an address as /proc writes it: words in the order of the host, then the port.
+func kernelAddr(s string) (netip.AddrPort, bool) {
+	ip, port, _ := strings.Cut(s, ":")
+	b, err := hex.DecodeString(ip)
+	n, perr := strconv.ParseUint(port, 16, 16)
+	if err != nil || perr != nil || len(b)%4 != 0 {
+		return netip.AddrPort{}, false
+	}
+	if nativeLittle {
+		for word := range slices.Chunk(b, 4) {
+			slices.Reverse(word)
+		}
+	}
+	addr, ok := netip.AddrFromSlice(b)
+	return netip.AddrPortFrom(addr, uint16(n)), ok
+}
+
+// owner names the program that holds a socket, for people.
+func owner(inode string) string {
+	procs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range procs {
+		pid, _ := strconv.Atoi(filepath.Base(dir))
+		if slices.Contains(sockets(pid), inode) {
+			name, _ := os.ReadFile(dir + "/comm")
+			return fmt.Sprintf("%s (pid %d)", strings.TrimSpace(string(name)), pid)
+		}
+	}
+	return "another program"
+}
+
+// sockets lists the inodes of the sockets that a process holds.
+func sockets(pid int) []string {
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	fds, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	var inodes []string
+	for _, fd := range fds {
+		to, _ := os.Readlink(dir + "/" + fd.Name())
+		if s, ok := strings.CutPrefix(to, "socket:["); ok {
+			inodes = append(inodes, strings.TrimSuffix(s, "]"))
+		}
+	}
+	return inodes
+}
