@@ -73,9 +73,10 @@ type InstanceStatus struct {
 // ApplyRequest asks for a release to become the stack's newest revision.
 type ApplyRequest struct {
 	Release glint.Release `json:"release"`
-	By      string        `json:"by"`
+	By      string        `json:"by,omitempty"` // empty: the user at the other end of the socket
 	Comment string        `json:"comment,omitempty"`
 	Retry   bool          `json:"retry,omitempty"` // try versions again that failed before
+	After   int           `json:"after,omitempty"` // refuse with a conflict when the newest revision is another; 0: whatever it is
 }
 
 // An ApplyReply names the revision. Unchanged means that the newest revision is this very release already.
@@ -87,13 +88,13 @@ type ApplyReply struct {
 // RollbackRequest asks for an earlier revision's release again. To 0 means the one before the stable one.
 type RollbackRequest struct {
 	To      int    `json:"to,omitempty"`
-	By      string `json:"by"`
+	By      string `json:"by,omitempty"`
 	Comment string `json:"comment,omitempty"`
 }
 
 // WordRequest is a person's word about a stack or an instance.
 type WordRequest struct {
-	By      string `json:"by"`
+	By      string `json:"by,omitempty"`
 	Comment string `json:"comment,omitempty"`
 }
 
@@ -102,8 +103,8 @@ type PlanReply struct {
 	Stages    []plan.Stage  `json:"stages"`
 	Rests     bool          `json:"rests"` // false: the preview was cut off
 	Unchanged bool          `json:"unchanged"`
-	Before    glint.Release `json:"before"` // of the newest revision; empty when there is none
-	Revision  int           `json:"revision"`
+	Before    glint.Release `json:"before"`   // of the newest revision; empty when there is none
+	Revision  int           `json:"revision"` // the number that it would get; the newest one's when nothing would change
 }
 
 // A RevisionStatus is a line of history.
@@ -125,6 +126,7 @@ type SealEvent struct {
 	Digest   glint.Digest `json:"digest,omitempty"` // set in the last event
 	Cached   bool         `json:"cached,omitempty"`
 	Error    string       `json:"error,omitempty"` // set in the last event of a failed one
+	Code     string       `json:"code,omitempty"`  // of the error
 }
 
 // SealRequest asks for an image to be sealed. The layers it names must have been put as blobs before.
