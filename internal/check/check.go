@@ -141,7 +141,7 @@ func (j *judge) member(f glint.Fleet, old, m glint.Member) {
 	switch {
 	case m.Stays() || old.Routed:
 		j.bad("%s.%d: would be destroyed and still takes traffic", f.Name, m.N)
-	case j.seen.Acked() < m.Gone:
+	case m.Out.IsZero() || old.Out.IsZero() && j.seen.Acked() < m.Gone: // proven once is proven
 		j.bad("%s.%d: would be destroyed before the balancers have forgotten it (generation %d, acknowledged %d)", f.Name, m.N, m.Gone, j.seen.Acked())
 	case here && inst.State != glint.Dead && inst.InFlight != 0 && m.Gone > 0 && m.Ending.Before(m.Out.Add(f.Grace.D())):
 		j.bad("%s.%d: would be destroyed with %d in flight before its grace is over", f.Name, m.N, inst.InFlight)
@@ -180,9 +180,10 @@ func (j *judge) capacity(was, is glint.Fleet) {
 	}
 }
 
+// able reports whether a routed member can serve, as far as is known: one that nobody has asked yet may well.
 func (j *judge) able(service string, m glint.Member) bool {
 	inst, here := j.seen.Instance(j.before.ID(service, m))
-	return here && inst.State == glint.Running && inst.Health.Ready
+	return here && inst.State == glint.Running && (inst.Health.Ready || !inst.Health.Known)
 }
 
 // claims: a volume has one holder.

@@ -71,8 +71,9 @@ func (s *scene) out(n int) {
 func (s *scene) gone(n int) {
 	for _, m := range []*glint.Member{s.past(n), s.member(n)} {
 		s.leave(n, m)
-		m.Gone, m.Out = 4, noon
+		m.Gone = 4
 	}
+	s.member(n).Out = noon
 }
 
 func TestStep(t *testing.T) {
@@ -95,6 +96,10 @@ func TestStep(t *testing.T) {
 			s.gone(1)
 			s.inst(1).InFlight = 3
 			s.member(1).Ending = noon.Add(time.Minute)
+		}, ""},
+		{"end what was proven before", func(s *scene) {
+			s.gone(1)
+			s.past(1).Out, s.member(1).Ending, s.seen.Acks = noon, noon, nil
 		}, ""},
 		{"forget what is gone", func(s *scene) { s.gone(1); s.forget(1); s.unsee(1) }, ""},
 
@@ -129,10 +134,17 @@ func TestStep(t *testing.T) {
 		{"ended while wanted", func(s *scene) { s.member(1).Ending = noon }, "still takes traffic"},
 		{"ended at once", func(s *scene) { s.out(1); s.member(1).Ending = noon }, "still takes traffic"},
 		{"ended unacknowledged", func(s *scene) { s.gone(1); s.member(1).Ending = noon; s.seen.Acks[0].Generation = 3 }, "before the balancers have forgotten"},
+		{"ended without proof", func(s *scene) { s.gone(1); s.member(1).Ending, s.member(1).Out = noon, time.Time{} }, "before the balancers have forgotten"},
 		{"ended on hearsay", func(s *scene) { s.gone(1); s.member(1).Ending = noon; s.seen.Acks[0].Kind = glint.Unknown }, "before the balancers have forgotten"},
 		{"ended in flight", func(s *scene) { s.gone(1); s.member(1).Ending = noon.Add(time.Second); s.inst(1).InFlight = 1 }, "1 in flight before its grace is over"},
 		{"ended with unknown in flight", func(s *scene) { s.gone(1); s.member(1).Ending = noon.Add(time.Second); s.inst(1).InFlight = -1 }, "in flight before its grace is over"},
 		{"below the floor", func(s *scene) {
+			s.leave(1, s.member(1))
+			s.after.Routes++
+			s.member(1).Gone = 5
+		}, "2 would take traffic, fewer than 3, and 3 could"},
+		{"below the floor, unasked", func(s *scene) {
+			s.inst(1).Health = glint.Health{}
 			s.leave(1, s.member(1))
 			s.after.Routes++
 			s.member(1).Gone = 5

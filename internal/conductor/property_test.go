@@ -74,7 +74,7 @@ func (w *walk) declare() {
 // fault does something bad to a random instance or to the world.
 func (w *walk) fault() {
 	ids := w.world.IDs()
-	kind := rapid.SampledFrom([]string{"kill", "vanish", "sicken", "heal", "drift", "taint", "replace", "blind on", "blind off", "deaf on", "deaf off", "refuses on", "refuses off", "conductor"}).Draw(w.rt, "fault")
+	kind := rapid.SampledFrom([]string{"kill", "vanish", "sicken", "heal", "drift", "taint", "replace", "blind on", "blind off", "deaf on", "deaf off", "refuses on", "refuses off", "unasked on", "unasked off", "conductor"}).Draw(w.rt, "fault")
 	words := strings.Fields(kind)
 	if len(words) == 1 && kind != "conductor" {
 		if len(ids) == 0 {
@@ -137,7 +137,7 @@ func (w *walk) numbers(before, after glint.Blueprint) {
 
 // peace ends all faults and waits until the world is what was declared, or what it was turned back to.
 func (w *walk) peace() {
-	w.world.Blind, w.world.Deaf, w.world.Refuses = false, false, false
+	w.world.Blind, w.world.Deaf, w.world.Refuses, w.world.Unasked = false, false, false, false
 	for _, id := range w.world.IDs() {
 		_ = w.world.Sicken(id, false)
 	}

@@ -215,6 +215,8 @@ func (s *stage) run(words []string) {
 		s.world.Blind = on
 	case "deaf":
 		s.world.Deaf = on
+	case "unasked":
+		s.world.Unasked = on
 	case "refuses":
 		s.world.Refuses = on
 	case "show":

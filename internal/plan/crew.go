@@ -51,9 +51,12 @@ func (p *planner) unwanted(s glint.Service, f glint.Fleet) map[int]cause {
 
 // byWorth orders members by how much they are worth keeping: those that take traffic first, then the younger.
 func (p *planner) byWorth(f glint.Fleet) []glint.Member {
-	ms := slices.Clone(f.Members)
-	slices.SortStableFunc(ms, func(a, b glint.Member) int {
-		return cmp.Or(cmp.Compare(p.worth(f.Name, b), p.worth(f.Name, a)), cmp.Compare(b.N, a.N))
+	ms, worth := slices.Clone(f.Members), make(map[int]int, len(f.Members))
+	for _, m := range ms {
+		worth[m.N] = p.worth(f.Name, m)
+	}
+	slices.SortFunc(ms, func(a, b glint.Member) int {
+		return cmp.Or(cmp.Compare(worth[b.N], worth[a.N]), cmp.Compare(b.N, a.N))
 	})
 	return ms
 }
@@ -110,6 +113,10 @@ func (p *planner) relieve(s glint.Service, f *glint.Fleet, why map[int]cause) {
 		if !ok || p.unsure(f.Name, *m) {
 			continue
 		}
+		if p.unasked(f.Name, *m) {
+			p.note(f.Name, *m, "%s (%s); waits until its health is known", w.reason, w.because)
+			continue
+		}
 		if m.Routed && p.ready(f.Name, *m) {
 			if available <= floor(s) {
 				p.note(f.Name, *m, "%s (%s); waits: %d of %d take traffic", w.reason, w.because, available, s.Instances)
@@ -130,6 +137,13 @@ func member(f *glint.Fleet, n int) *glint.Member {
 func (p *planner) unsure(service string, m glint.Member) bool {
 	_, here := p.instance(service, m)
 	return !here && !p.seen.Complete
+}
+
+// unasked reports whether the member may well serve, though nobody has asked it: a server that has just been restarted
+// must not take what it does not know yet for what is not so.
+func (p *planner) unasked(service string, m glint.Member) bool {
+	inst, here := p.instance(service, m)
+	return m.Routed && here && inst.State == glint.Running && !inst.Health.Known
 }
 
 // othersBusy reports whether a fleet that is no longer declared must stay because some declared one has not reached its
@@ -208,7 +222,7 @@ func (p *planner) route(f *glint.Fleet) {
 		case !here, !inst.Health.Known: // not seen is not gone, and not asked is not unready
 		case brake: // all fail at once: keep the last routes
 		default:
-			m.Routed = p.ready(f.Name, *m)
+			m.Routed = p.ready(f.Name, *m) && m.Address != ""
 		}
 	}
 }

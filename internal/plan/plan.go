@@ -34,7 +34,8 @@ type Decision struct {
 
 // Next decides what should follow have, given what people want and what was seen.
 func Next(in Intent, have glint.Blueprint, seen glint.Observation, now time.Time) Decision {
-	p := &planner{in: in, have: have, seen: seen, now: now}
+	p := &planner{in: in, have: have, seen: seen, now: now, here: map[string]map[int]*glint.Instance{}}
+	p.index()
 	p.next = have
 	p.next.Number++
 	p.revision()
@@ -65,8 +66,14 @@ func Next(in Intent, have glint.Blueprint, seen glint.Observation, now time.Time
 
 // unchanged reports whether two blueprints differ in nothing but their number.
 func unchanged(a, b glint.Blueprint) bool {
+	same := slices.EqualFunc(a.Services, b.Services, func(f, g glint.Fleet) bool {
+		members := slices.Equal(f.Members, g.Members) // by far the most, and without pointers: no need for reflection
+		f.Members, g.Members = nil, nil
+		return members && reflect.DeepEqual(f, g)
+	})
+	a.Services, b.Services = nil, nil
 	b.Number = a.Number
-	return reflect.DeepEqual(a, b)
+	return same && reflect.DeepEqual(a, b)
 }
 
 type planner struct {
@@ -76,6 +83,7 @@ type planner struct {
 	release glint.Release // of the revision that this turn carries out
 	target  int           // that revision
 	seen    glint.Observation
+	here    map[string]map[int]*glint.Instance // what was seen of this stack and epoch, by service and number
 	now     time.Time
 	notes   []glint.Note
 	wake    time.Time
@@ -303,7 +311,7 @@ func backoff(failures int) time.Duration {
 	return min(time.Second<<min(failures-2, 20), 5*time.Minute)
 }
 
-func exited(inst glint.Instance) string {
+func exited(inst *glint.Instance) string {
 	e := inst.Exit
 	switch {
 	case e == nil:
@@ -377,8 +385,28 @@ func (p *planner) dispatch(m *glint.Member, why glint.Reason, because string) {
 	m.Leaving, m.Reason, m.Because = p.now, why, because
 }
 
-func (p *planner) instance(service string, m glint.Member) (glint.Instance, bool) {
-	return p.seen.Instance(p.next.ID(service, m))
+// index finds what was seen by service and number: a plan asks for each instance many times.
+func (p *planner) index() {
+	for i := range p.seen.Instances {
+		in := &p.seen.Instances[i]
+		if in.ID.Stack != p.have.Stack || in.ID.Epoch != p.have.Epoch {
+			continue
+		}
+		if p.here[in.ID.Service] == nil {
+			p.here[in.ID.Service] = map[int]*glint.Instance{}
+		}
+		p.here[in.ID.Service][in.ID.N] = in
+	}
+}
+
+// nobody stands for an instance that was not seen.
+var nobody = &glint.Instance{InFlight: -1}
+
+func (p *planner) instance(service string, m glint.Member) (*glint.Instance, bool) {
+	if in, here := p.here[service][m.N]; here {
+		return in, true
+	}
+	return nobody, false
 }
 
 // ready reports whether the member was seen to be able to take traffic.

@@ -51,7 +51,7 @@ func obey(b glint.Blueprint, seen glint.Observation, steps []glint.Action, now t
 			case gone[id]:
 				continue
 			case !here:
-				inst = glint.Instance{ID: id, Version: m.Version, State: glint.Running, Health: glint.Health{Known: true, Ready: true, Live: true}}
+				inst = glint.Instance{ID: id, Version: m.Version, Address: "0.0.0.0", State: glint.Running, Health: glint.Health{Known: true, Ready: true, Live: true}}
 			}
 			inst.InFlight = 0
 			if m.Stays() && inst.State != glint.Dead {

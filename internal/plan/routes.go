@@ -2,7 +2,7 @@ package plan
 
 import (
 	"cmp"
-	"reflect"
+	"maps"
 	"slices"
 	"strings"
 
@@ -15,7 +15,7 @@ func (p *planner) settleRevision() {
 	if p.busy || !p.seen.Complete || n.Target == n.Stable || n.Target != p.have.Target || n.Rejected != nil && n.Rejected.Revision == n.Target {
 		return
 	}
-	if p.seen.Acked() < n.Routes || len(p.release.Services) > 0 && !reflect.DeepEqual(backends(p.have), backends(*n)) {
+	if p.seen.Acked() < n.Routes || len(p.release.Services) > 0 && !sameBackends(p.have, *n) {
 		return // the balancers have not proven yet what was decided before
 	}
 	if p.in.Head.Kind == glint.KindDestroy && n.Target == p.in.Head.Number {
@@ -100,7 +100,7 @@ func (p *planner) takes(t glint.Target) bool {
 
 // generation numbers the routes anew when they have changed, and marks the members that are no longer in them.
 func (p *planner) generation() {
-	if !reflect.DeepEqual(backends(p.have), backends(p.next)) || !reflect.DeepEqual(p.have.Hosts, p.next.Hosts) || !reflect.DeepEqual(p.have.Edges, p.next.Edges) {
+	if !sameBackends(p.have, p.next) || !slices.Equal(p.have.Hosts, p.next.Hosts) || !slices.Equal(p.have.Edges, p.next.Edges) {
 		p.next.Routes = p.have.Routes + 1
 	}
 	for i := range p.next.Services {
@@ -117,6 +117,43 @@ func (p *planner) generation() {
 			}
 		}
 	}
+}
+
+// sameBackends reports whether backends would list the same for both, without listing ten thousand servers.
+func sameBackends(a, b glint.Blueprint) bool {
+	open := func(f glint.Fleet) bool { return f.Phase != glint.Empty && len(ports(f)) > 0 }
+	next := 0
+	for _, f := range a.Services {
+		if !open(f) {
+			continue
+		}
+		for next < len(b.Services) && !open(b.Services[next]) {
+			next++
+		}
+		if next == len(b.Services) || !sameFleetRoutes(f, b.Services[next]) {
+			return false
+		}
+		next++
+	}
+	return !slices.ContainsFunc(b.Services[next:], open)
+}
+
+func sameFleetRoutes(f, g glint.Fleet) bool {
+	if f.Name != g.Name || !slices.Equal(ports(f), ports(g)) {
+		return false
+	}
+	rest := g.Members
+	for _, m := range f.Members {
+		if !m.Routed {
+			continue
+		}
+		i := slices.IndexFunc(rest, func(o glint.Member) bool { return o.Routed })
+		if i < 0 || rest[i].N != m.N || rest[i].Address != m.Address {
+			return false
+		}
+		rest = rest[i+1:]
+	}
+	return !slices.ContainsFunc(rest, func(o glint.Member) bool { return o.Routed })
 }
 
 // backends lists what each port of each service is served by.
@@ -143,9 +180,11 @@ func backends(b glint.Blueprint) []glint.Backend {
 // ports lists the ports of a fleet by name. Where versions differ about a port, the target's word counts.
 func ports(f glint.Fleet) []glint.Port {
 	byName := map[string]glint.Port{}
-	for _, m := range f.Members {
-		for _, port := range f.Templates[m.Version].Ports {
-			byName[port.Name] = port
+	for _, version := range slices.Sorted(maps.Keys(f.Templates)) {
+		if slices.ContainsFunc(f.Members, func(m glint.Member) bool { return m.Version == version }) {
+			for _, port := range f.Templates[version].Ports {
+				byName[port.Name] = port
+			}
 		}
 	}
 	for _, port := range f.Templates[f.Target].Ports {

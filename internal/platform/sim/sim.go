@@ -32,6 +32,7 @@ type World struct {
 	Blind   bool // List answers for half of the instances only
 	Deaf    bool // the plane takes nothing up
 	Refuses bool // Create fails before the ID is accepted
+	Unasked bool // nobody knows of anyone's health, as after a restart of the server
 
 	mu        sync.Mutex
 	now       time.Time
@@ -207,7 +208,7 @@ func (w *World) List(context.Context) (glint.Listing, error) {
 			exit.Tail = slices.Clone(exit.Tail)
 			out.Exit = &exit
 		}
-		if in.State == glint.Running {
+		if in.State == glint.Running && !w.Unasked {
 			out.Health = glint.Health{Known: true, Ready: w.ready(in), Live: !in.sick || word(in.program, 0) == "sick", Vantage: "sim", Detail: "answers"}
 			if !out.Health.Ready {
 				out.Health.Detail = "does not answer"
