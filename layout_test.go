@@ -48,6 +48,7 @@ var house = []room{
 	{path: "internal/balancer/haproxy", may: []string{"internal/balancer", "internal/discovery", "internal/network"}},
 	{path: "internal/observe", may: []string{"internal/platform", "internal/balancer"}},
 	{path: "internal/conductor", may: []string{"internal/plan", "internal/check", "internal/store", "internal/platform", "internal/balancer", "internal/observe"}},
+	{path: "internal/load"},
 	{path: "internal/api", may: []string{"internal/artifact", "internal/image", "internal/store", "internal/plan", "internal/check", "internal/platform", "internal/conductor"}},
 	{path: "cmd/glint", may: []string{"*"}},
 }
