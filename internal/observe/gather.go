@@ -31,7 +31,7 @@ func newGatherer[T any](ask func(context.Context) (T, error)) *gatherer[T] {
 	return &gatherer[T]{ask: ask, turn: make(chan struct{}, 1)}
 }
 
-// start joins the next question; nil when the observer is closed.
+// start joins the next question.
 func (g *gatherer[T]) start(o *Observer) *question[T] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -40,7 +40,9 @@ func (g *gatherer[T]) start(o *Observer) *question[T] {
 	}
 	q := &question[T]{number: g.number + 1, done: make(chan struct{})}
 	if !o.spawn(func() { g.run(o.ctx, q) }) {
-		return nil
+		q.err = errClosed
+		close(q.done)
+		return q
 	}
 	g.number, g.next = q.number, q
 	return q
@@ -58,12 +60,17 @@ func (g *gatherer[T]) run(ctx context.Context, q *question[T]) {
 	close(q.done)
 }
 
-// wait returns when there is an answer, or with the error of ctx.
-func (q *question[T]) wait(ctx context.Context) error {
+// wait returns the answer, which may be some of it and an error, or the error of ctx.
+func (q *question[T]) wait(ctx context.Context) (T, error) {
 	select {
 	case <-q.done:
-		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+	}
+	select {
+	case <-q.done: // also when ctx has just ended
+		return q.value, q.err
+	default:
+		var nothing T
+		return nothing, ctx.Err()
 	}
 }

@@ -161,18 +161,24 @@ func TestLooksShareListings(t *testing.T) {
 	})
 }
 
+// TestLookEnds: what has answered by then is told, and the rest is silent.
 func TestLookEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{listTime: time.Hour}
+		w := &world{listTime: time.Hour, status: glint.BalancerStatus{Complete: true, Acks: map[string][]glint.Ack{"shop": {{Member: "a", Generation: 3, Kind: glint.Proven}}}}}
 		o := w.observer(t)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if _, err := o.Look(ctx, blueprint(nil, 0)); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("got %v", err)
+		look := func() glint.Observation {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			return o.Look(ctx, blueprint(nil, 0))
+		}
+		begin := time.Now()
+		if obs := look(); obs.Complete || !slices.Equal(obs.Silent, []string{"platform: context deadline exceeded"}) || time.Since(begin) != time.Second {
+			t.Errorf("after %s: %+v", time.Since(begin), obs)
 		}
 		o.Close()
-		if _, err := o.Look(t.Context(), blueprint(nil, 0)); !errors.Is(err, ErrClosed) {
-			t.Errorf("closed: got %v", err)
+		obs := look()
+		if want := []string{"platform: the observer is closed", "balancer: the observer is closed"}; obs.Complete || !slices.Equal(obs.Silent, want) || obs.Acked() != 0 {
+			t.Errorf("closed: %+v", obs)
 		}
 		o.Close() // twice is no harm
 	})

@@ -39,8 +39,7 @@ import (
 	"github.com/glint-infra/glint/internal/platform"
 )
 
-// ErrClosed is what Look and Run return after Close.
-var ErrClosed = errors.New("the observer is closed")
+var errClosed = errors.New("the observer is closed")
 
 // Vantage names who asked: a prober on the host of the instances.
 const Vantage = "host"
@@ -100,22 +99,17 @@ func New(c Config) *Observer {
 
 // Look returns what is seen now of bp.Stack: instances of every epoch, wanted or not. The listing and the status of the
 // balancing plane were asked for after Look was called, and may be shared with other looks; what the observation points
-// at must not be changed. Who does not answer is named in Silent; the error is that of ctx, or ErrClosed.
-func (o *Observer) Look(ctx context.Context, bp glint.Blueprint) (glint.Observation, error) {
+// at must not be changed. Who does not answer before ctx ends, or fails to, is named in Silent with the cause. After
+// Close nobody answers.
+func (o *Observer) Look(ctx context.Context, bp glint.Blueprint) glint.Observation {
 	listing, status := o.listings.start(o), o.statuses.start(o)
-	if listing == nil || status == nil {
-		return glint.Observation{}, ErrClosed
-	}
-	if err := errors.Join(listing.wait(ctx), status.wait(ctx)); err != nil {
-		return glint.Observation{}, err
-	}
-	seen := listing.value
-	obs := glint.Observation{At: seen.At.UTC(), Complete: seen.Complete && listing.err == nil, Silent: slices.Clone(seen.Silent)}
+	seen, err := listing.wait(ctx)
+	obs := glint.Observation{At: seen.At.UTC(), Complete: seen.Complete && err == nil, Silent: slices.Clone(seen.Silent)}
 	if seen.At.IsZero() {
 		obs.At = time.Now().UTC()
 	}
-	if listing.err != nil {
-		obs.Silent = append(obs.Silent, "platform: "+sentence(listing.err.Error()))
+	if err != nil {
+		obs.Silent = append(obs.Silent, "platform: "+sentence(err.Error()))
 	}
 	for _, in := range seen.Instances {
 		if in.ID.Stack == bp.Stack {
@@ -123,11 +117,10 @@ func (o *Observer) Look(ctx context.Context, bp glint.Blueprint) (glint.Observat
 		}
 	}
 	slices.SortFunc(obs.Instances, func(a, b glint.Instance) int { return a.ID.Compare(b.ID) })
-	addTraffic(&obs, bp.Stack, status.value, status.err)
-	if err := o.addHealth(&obs, bp, listing.number); err != nil {
-		return glint.Observation{}, err
-	}
-	return obs, nil
+	st, err := status.wait(ctx)
+	addTraffic(&obs, bp.Stack, st, err)
+	o.addHealth(&obs, bp, listing.number)
+	return obs
 }
 
 // addTraffic merges what the balancing plane says. An incomplete count proves traffic, never its absence.
@@ -147,11 +140,11 @@ func addTraffic(obs *glint.Observation, stack string, st glint.BalancerStatus, e
 }
 
 // addHealth fills in health, starts probers for what runs and stops those that have nothing to ask any more.
-func (o *Observer) addHealth(obs *glint.Observation, bp glint.Blueprint, listing int) error {
+func (o *Observer) addHealth(obs *glint.Observation, bp glint.Blueprint, listing int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
-		return ErrClosed
+		return
 	}
 	s := o.stacks[bp.Stack]
 	if s == nil {
@@ -175,7 +168,6 @@ func (o *Observer) addHealth(obs *glint.Observation, bp glint.Blueprint, listing
 	if !overtaken {
 		s.retire(*obs, wanted)
 	}
-	return nil
 }
 
 // health returns what is known of a running member, and sees to it that more will be.

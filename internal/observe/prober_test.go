@@ -139,7 +139,7 @@ func TestProbersEnd(t *testing.T) {
 				look(t, o, bp)
 				time.Sleep(10 * time.Second)
 				w.set(func() { c.end(w, o, &bp) })
-				o.Look(t.Context(), bp) // closed: an error
+				o.Look(t.Context(), bp)
 				before := len(w.asked(id(1)))
 				time.Sleep(10 * time.Second)
 				if goes := len(w.asked(id(1))) == before; goes != c.goes {

@@ -134,12 +134,7 @@ func blueprint(p *glint.Probe, n int) glint.Blueprint {
 }
 
 func look(t *testing.T, o *Observer, bp glint.Blueprint) glint.Observation {
-	t.Helper()
-	obs, err := o.Look(t.Context(), bp)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return obs
+	return o.Look(t.Context(), bp)
 }
 
 func health(t *testing.T, o *Observer, bp glint.Blueprint, id glint.ID) glint.Health {
