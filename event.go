@@ -10,6 +10,7 @@ type Event struct {
 	Kind      EventKind `json:"kind"`
 	Service   string    `json:"service,omitempty"`
 	ID        ID        `json:"id,omitzero"`
+	For       ID        `json:"for,omitzero"` // the instance whose place it takes
 	Blueprint int       `json:"blueprint,omitempty"`
 	Revision  int       `json:"revision,omitempty"`
 	Reason    Reason    `json:"reason,omitempty"`

@@ -75,7 +75,7 @@ func (t *teller) member(f glint.Fleet, old, m glint.Member, had bool) {
 		text := "created, version " + m.Version.Short()
 		if place, ok := t.replaced(f); ok {
 			text += ", for " + place.ID.Short()
-			t.tell(glint.Event{Kind: glint.EventCreate, Service: f.Name, ID: id, Reason: place.Reason, Text: text})
+			t.tell(glint.Event{Kind: glint.EventCreate, Service: f.Name, ID: id, For: place.ID, Reason: place.Reason, Text: text})
 		} else {
 			t.tell(glint.Event{Kind: glint.EventCreate, Service: f.Name, ID: id, Text: text})
 		}
