@@ -161,6 +161,9 @@ func (c *Client) Seal(ctx context.Context, recipe image.Recipe, told func(SealEv
 	defer resp.Body.Close()
 	var last SealEvent
 	err = readStream(resp.Body, func(m message) error {
+		if len(m.data) == 0 {
+			return nil
+		}
 		last = SealEvent{}
 		if err := json.Unmarshal(m.data, &last); err != nil {
 			return err
@@ -217,7 +220,7 @@ func (c *Client) follow(ctx context.Context, stack string, after *int64, connect
 		if m.id >= 0 {
 			*after = m.id
 		}
-		if m.event != "event" {
+		if len(m.data) == 0 {
 			return nil
 		}
 		var e glint.Event

@@ -3,10 +3,17 @@ package api
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 )
 
 // heartbeat is how often a stream without news says that it is alive.
@@ -17,9 +24,8 @@ const maxLine = 4 << 20
 
 // A message is one server-sent event.
 type message struct {
-	id    int64 // -1: none
-	event string
-	data  []byte
+	id   int64 // -1: none
+	data []byte
 }
 
 // readStream reads server-sent events (HTML standard, 9.2.6) until the stream ends or each returns an error. A comment
@@ -48,11 +54,53 @@ func readStream(r io.Reader, each func(message) error) error {
 				m.id = id
 			}
 			some = true
-		case field == "event":
-			m.event, some = value, true
 		case field == "data":
 			m.data, some = append(append(m.data, value...), '\n'), true
 		}
 	}
 	return lines.Err()
+}
+
+// A sender writes server-sent events. The first error ends it.
+type sender struct {
+	w    io.Writer
+	conn *http.ResponseController
+	err  error
+}
+
+func newSender(c huma.Context) *sender {
+	_, w := humago.Unwrap(c)
+	return &sender{w: w, conn: http.NewResponseController(w)}
+}
+
+// send tells v; id -1 means none.
+func (s *sender) send(id int64, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		s.err = errors.Join(s.err, err)
+		return
+	}
+	head := ""
+	if id >= 0 {
+		head = fmt.Sprintf("id: %d\n", id)
+	}
+	s.write(fmt.Appendf(nil, "%sdata: %s\n\n", head, b))
+}
+
+// mark says after which event the stream begins, without telling one (HTML standard, 9.2.6: no data, no event).
+func (s *sender) mark(id int64) { s.write(fmt.Appendf(nil, "id: %d\n\n", id)) }
+
+// beat says that the stream is alive.
+func (s *sender) beat() { s.write([]byte(": alive\n\n")) }
+
+func (s *sender) write(b []byte) {
+	if s.err != nil {
+		return
+	}
+	if s.err = s.conn.SetWriteDeadline(time.Now().Add(patience)); s.err != nil {
+		return
+	}
+	if _, s.err = s.w.Write(b); s.err == nil {
+		s.err = s.conn.Flush()
+	}
 }
