@@ -46,6 +46,7 @@ var house = []room{
 	{path: "internal/balancer/balancertest", may: []string{"internal/balancer"}},
 	{path: "internal/balancer/l4", may: []string{"internal/balancer", "internal/discovery", "internal/network"}},
 	{path: "internal/balancer/haproxy", may: []string{"internal/balancer", "internal/discovery", "internal/network"}},
+	{path: "internal/balancer/plane", may: []string{"internal/balancer", "internal/balancer/l4", "internal/balancer/haproxy", "internal/discovery", "internal/network"}},
 	{path: "internal/observe", may: []string{"internal/platform", "internal/balancer"}},
 	{path: "internal/conductor", may: []string{"internal/plan", "internal/check", "internal/store", "internal/platform", "internal/balancer", "internal/observe"}},
 	{path: "internal/load"},

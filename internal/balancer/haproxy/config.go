@@ -7,11 +7,12 @@ import (
 	"maps"
 	"os"
 	"os/user"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/glint-infra/glint/internal/balancer"
 )
 
 // nothing is where a backend without members sends requests: nobody listens there (tcpmux, port 1, is long dead), so that each
@@ -96,7 +97,7 @@ type rendering struct {
 }
 
 // render writes a table down. Members do not count for the mark: they are changed through the runtime socket.
-func (p *Proxy) render(t Table) rendering {
+func (p *Proxy) render(t balancer.Table) rendering {
 	var routes, services, shape, body strings.Builder
 	for _, b := range t.Backends {
 		fmt.Fprintf(&routes, "%s %s\n", b.Listen, b.Name)
@@ -131,7 +132,7 @@ func (p *Proxy) head(mark, services, public, mapName string) string {
 }
 
 // note tells people which generations a configuration holds.
-func note(t Table) string {
+func note(t balancer.Table) string {
 	var gens []string
 	for _, stack := range slices.Sorted(maps.Keys(t.Generations)) {
 		gens = append(gens, fmt.Sprintf("%s generation %d", stack, t.Generations[stack]))
@@ -179,24 +180,4 @@ func lookUpAccount() (*account, error) {
 		return &account{user: name, group: g.Name, uid: uid, gid: gid}, nil
 	}
 	return nil, fmt.Errorf("neither account haproxy nor nobody exists to run HAProxy's workers as")
-}
-
-// writeFile replaces a file as a whole: a reader, or a crash, finds the old text or the new.
-func writeFile(path, text string) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(f.Name()) }() // gone already when all went well
-	_, err = f.WriteString(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	return err
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/glint-infra/glint"
+	"github.com/glint-infra/glint/internal/balancer"
 	"github.com/glint-infra/glint/internal/network"
 )
 
@@ -31,27 +32,6 @@ type Config struct {
 	Linger   time.Duration     // how long old workers may go on with what they began; 0: 30 minutes
 }
 
-// A Table is all that HAProxy carries.
-type Table struct {
-	Generations map[string]int // by stack; written into the configuration for people
-	Backends    []Backend
-	Hosts       map[string]string // host name → name of a backend
-}
-
-// A Backend is a port of a service.
-type Backend struct {
-	Name    string         // STACK.SERVICE.PORT
-	Listen  netip.AddrPort // its stable address
-	Members []glint.Server
-}
-
-// Seen is one look at all live workers.
-type Seen struct {
-	Late     map[string]string // backends that are not as published, and how; "" stands for all of them
-	InFlight map[glint.ID]int  // read after Late, so that what is counted can only become less
-	Complete bool              // false: a worker did not answer
-}
-
 // A Proxy is one HAProxy: a master and its workers.
 type Proxy struct {
 	cfg     Config
@@ -59,7 +39,7 @@ type Proxy struct {
 	account *account // whom workers run as; nil: as their keeper
 
 	mu     sync.Mutex
-	want   Table
+	want   balancer.Table
 	master *process // nil: none runs
 	ctx    context.Context
 	stop   context.CancelFunc
@@ -116,8 +96,8 @@ func (p *Proxy) Close() error {
 
 // Publish puts the whole table in force. When the error wraps glint.ErrInUse or glint.ErrInvalid nothing was changed. After any
 // other error the table is wanted, is tried again by and by, and Look tells when it is in force.
-func (p *Proxy) Publish(ctx context.Context, t Table) error {
-	if err := t.valid(); err != nil {
+func (p *Proxy) Publish(ctx context.Context, t balancer.Table) error {
+	if err := valid(t); err != nil {
 		return err
 	}
 	p.mu.Lock()
@@ -147,10 +127,10 @@ func (p *Proxy) Publish(ctx context.Context, t Table) error {
 }
 
 // Look reads back from every live worker what is in force, and then what is in flight.
-func (p *Proxy) Look(ctx context.Context) Seen {
+func (p *Proxy) Look(ctx context.Context) balancer.Seen {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	seen := Seen{Late: map[string]string{}, InFlight: map[glint.ID]int{}, Complete: true}
+	seen := balancer.Seen{Generations: p.want.Generations, Late: map[string]string{}, InFlight: map[glint.ID]int{}, Complete: true}
 	if p.master == nil || !p.master.alive() {
 		if len(p.want.Backends) > 0 {
 			seen.Late[""] = "HAProxy does not run"
@@ -182,7 +162,7 @@ func (p *Proxy) hint() {
 }
 
 // checkFree refuses a table that wants an address on which somebody else listens.
-func (p *Proxy) checkFree(ctx context.Context, t Table) error {
+func (p *Proxy) checkFree(ctx context.Context, t balancer.Table) error {
 	bound := map[netip.AddrPort]bool{}
 	var ours []int
 	if p.master != nil && p.master.alive() {
@@ -190,11 +170,11 @@ func (p *Proxy) checkFree(ctx context.Context, t Table) error {
 		if ws, err := p.procs(ctx); err == nil {
 			ours = append(ours, ws...)
 		}
-		for _, l := range p.want.listens(p.cfg.Public) {
+		for _, l := range listens(p.want, p.cfg.Public) {
 			bound[l] = true
 		}
 	}
-	for _, l := range t.listens(p.cfg.Public) {
+	for _, l := range listens(t, p.cfg.Public) {
 		if bound[l] {
 			continue
 		}
@@ -234,7 +214,7 @@ var (
 )
 
 // valid lets nothing into the configuration that could be read as something else than a name or an address.
-func (t Table) valid() error {
+func valid(t balancer.Table) error {
 	names, listens := map[string]bool{}, map[netip.AddrPort]string{}
 	for _, b := range t.Backends {
 		if !backendName.MatchString(b.Name) || names[b.Name] {
@@ -270,7 +250,7 @@ func memberAddr(m glint.Server) (netip.AddrPort, error) {
 }
 
 // listens lists where a table wants HAProxy to listen.
-func (t Table) listens(public netip.AddrPort) []netip.AddrPort {
+func listens(t balancer.Table, public netip.AddrPort) []netip.AddrPort {
 	var all []netip.AddrPort
 	for _, b := range t.Backends {
 		all = append(all, b.Listen)

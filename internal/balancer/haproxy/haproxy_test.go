@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/glint-infra/glint"
+	"github.com/glint-infra/glint/internal/balancer"
 	"github.com/glint-infra/glint/internal/balancer/balancertest"
 	"github.com/glint-infra/glint/internal/balancer/haproxy"
 )
@@ -50,12 +51,12 @@ func get(t *testing.T, url, host string) (int, string) {
 	return resp.StatusCode, string(b)
 }
 
-func table(gen int, ns ...int) haproxy.Table {
-	b := haproxy.Backend{Name: "shop.web.http", Listen: netip.MustParseAddrPort("127.1.0.1:8080")}
+func table(gen int, ns ...int) balancer.Table {
+	b := balancer.Backend{Name: "shop.web.http", Listen: netip.MustParseAddrPort("127.1.0.1:8080")}
 	for _, n := range ns {
 		b.Members = append(b.Members, glint.Server{ID: id("web", n), Address: fmt.Sprintf("127.2.0.%d", n), Port: 8080})
 	}
-	return haproxy.Table{Generations: map[string]int{"shop": gen}, Backends: []haproxy.Backend{b}, Hosts: map[string]string{"shop.localhost": b.Name}}
+	return balancer.Table{Generations: map[string]int{"shop": gen}, Backends: []balancer.Backend{b}, Hosts: map[string]string{"shop.localhost": b.Name}}
 }
 
 func TestFirst(t *testing.T) {
@@ -78,7 +79,7 @@ func TestFirst(t *testing.T) {
 	}
 	t.Log(p.Look(ctx))
 	t.Log(get(t, "http://127.1.0.1:8080/", "x"))
-	if err := p.Publish(ctx, haproxy.Table{Generations: map[string]int{}}); err != nil {
+	if err := p.Publish(ctx, balancer.Table{Generations: map[string]int{}}); err != nil {
 		t.Fatal(err)
 	}
 	t.Log(p.Look(ctx))

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/glint-infra/glint/internal/network"
 )
 
 // A process is a running HAProxy master, held by its pidfd so that it cannot be mistaken for a later one.
@@ -177,7 +179,7 @@ func (p *Proxy) start(ctx context.Context) error {
 	}
 	p.master = m
 	p.intoCgroups(m.pid)
-	if err := writeFile(p.path("master.pid"), fmt.Sprintf("%d %s\n", m.pid, startTime(m.pid))); err != nil {
+	if err := network.WriteFile(p.path("master.pid"), fmt.Appendf(nil, "%d %s\n", m.pid, startTime(m.pid))); err != nil {
 		return errors.Join(fmt.Errorf("writing down HAProxy's pid: %w", err), p.end())
 	}
 	if err := p.awaitMark(ctx, p.render(p.want).mark, -1); err != nil {

@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/glint-infra/glint/internal/balancer"
+	"github.com/glint-infra/glint/internal/network"
 )
 
 // errReload marks a configuration that workers did not take up.
@@ -171,7 +174,7 @@ func (p *Proxy) left(w worker) int {
 }
 
 // judge compares every worker with what is wanted.
-func (p *Proxy) judge(workers []worker, seen *Seen) {
+func (p *Proxy) judge(workers []worker, seen *balancer.Seen) {
 	now := current(workers)
 	if now == nil || now.mark != p.render(p.want).mark {
 		seen.Late[""] = "the worker that takes new requests does not have the newest configuration"
@@ -202,10 +205,10 @@ func (p *Proxy) write(r rendering) error {
 	if have, err := os.ReadFile(p.path("haproxy.cfg")); err == nil && string(have) == r.config {
 		return nil
 	}
-	if err := writeFile(p.path(r.mapName), r.mapText); err != nil {
+	if err := network.WriteFile(p.path(r.mapName), []byte(r.mapText)); err != nil {
 		return fmt.Errorf("writing HAProxy's routes: %w", err)
 	}
-	if err := writeFile(p.path("haproxy.cfg"), r.config); err != nil {
+	if err := network.WriteFile(p.path("haproxy.cfg"), []byte(r.config)); err != nil {
 		return fmt.Errorf("writing HAProxy's configuration: %w", err)
 	}
 	return nil
@@ -222,7 +225,7 @@ func (p *Proxy) sweep(r rendering) {
 }
 
 // checkConfig lets HAProxy itself read a configuration before it is put in the place of one that works.
-func (p *Proxy) checkConfig(ctx context.Context, t Table) error {
+func (p *Proxy) checkConfig(ctx context.Context, t balancer.Table) error {
 	r, now := p.render(t), p.render(p.want)
 	if len(t.Backends) == 0 && p.master == nil || p.want.Generations != nil && r.mark == now.mark {
 		return nil
@@ -234,11 +237,11 @@ func (p *Proxy) checkConfig(ctx context.Context, t Table) error {
 		}
 		p.binary = binary
 	}
-	if err := writeFile(p.path(r.mapName), r.mapText); err != nil {
+	if err := network.WriteFile(p.path(r.mapName), []byte(r.mapText)); err != nil {
 		return fmt.Errorf("writing HAProxy's routes: %w", err)
 	}
 	candidate := p.path("candidate.cfg")
-	if err := writeFile(candidate, r.config); err != nil {
+	if err := network.WriteFile(candidate, []byte(r.config)); err != nil {
 		return fmt.Errorf("writing a configuration for HAProxy to check: %w", err)
 	}
 	defer func() { _ = os.Remove(candidate) }()
