@@ -1,13 +1,31 @@
 # Two commands do all the set-up on a fresh Debian machine: `make demo` runs Glint, `make test` proves it.
-GO ?= go
+# Go: the one on the PATH, or the one that `make setup` fetched.
+GO := $(shell if command -v go >/dev/null && go env GOVERSION | grep -Eq '^go1\.(2[6-9]|[3-9][0-9])'; then command -v go; else echo /usr/local/glint-go/bin/go; fi)
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build lint test
-build: ## bin/glint
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/glint ./cmd/glint
+.PHONY: setup build demo demo-stop test lint bench
 
-lint:
-	test -z "$$(gofmt -l .)"
+setup: ## install what Glint needs (Debian packages, Go); says what it does
+	@./scripts/setup
+
+build: ## bin/glint, and the shop of the example
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/glint ./cmd/glint
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o examples/shop/bin/web ./examples/shop/shop
+
+demo: setup build ## the example shop, from nothing to serving
+	@./scripts/demo
+
+demo-stop: ## take the demo away again
+	@./scripts/demo stop
+
+lint: ## what CI holds the sources to
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'lint: run gofmt -w on these'; exit 1; }
 	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
 
-test: lint
-	$(GO) test ./...
+test: setup build lint ## everything, on the real platform; needs root
+	$(GO) test -timeout 20m ./...
+
+bench: setup build ## figures for docs/performance.md
+	bin/glint bench

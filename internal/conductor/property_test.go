@@ -19,10 +19,9 @@ type walk struct {
 	*stage
 	rt    *rapid.T
 	story *strings.Builder
-	spec  map[string]string // service → how it was last declared
-	n     int               // instances of web, as last declared
-	calm  bool              // only good releases, no faults: then web never falls below n
-	reach bool              // web has been fully reachable since n was last changed
+	n     int  // instances of web, as last declared
+	calm  bool // only good releases, no faults: then web never falls below n
+	reach bool // web has been fully reachable since n was last changed
 }
 
 func newWalk(t *testing.T, rt *rapid.T, calm bool) *walk {
