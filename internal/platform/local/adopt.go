@@ -1,0 +1,105 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/glint-infra/glint"
+)
+
+// adopt takes over what a former server left: it watches what runs, completes what was accepted, and takes away what
+// belongs to nobody.
+func (p *Platform) adopt() error {
+	if err := drop(filepath.Join(p.cfg.RunDir, "trash"), nil); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(filepath.Join(p.cfg.RunDir, "i"))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		id, err := glint.ParseKey(e.Name())
+		if err != nil {
+			return fmt.Errorf("%s is not ours: %w", filepath.Join(p.cfg.RunDir, "i", e.Name()), err)
+		}
+		in := newLife(p.cfg.RunDir, id)
+		r, err := readRecord(in.dir)
+		if errors.Is(err, os.ErrNotExist) { // it was not accepted yet
+			if err := os.RemoveAll(in.dir); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		in.rec = &r
+		p.lives[id] = in
+	}
+	var errs []error
+	for _, in := range p.all() {
+		errs = append(errs, p.adopt1(in))
+	}
+	errs = append(errs, p.roots.keep(p.rootsInUse), p.removeStrays())
+	return errors.Join(errs...)
+}
+
+// adopt1 takes one instance over.
+func (p *Platform) adopt1(in *life) error {
+	r, _ := in.record()
+	if !r.Leaving {
+		if err := p.join(p.stop, in.id, r); err != nil {
+			return err
+		}
+	}
+	switch {
+	case r.Exit != nil:
+		in.bury()
+		return nil
+	case r.Made:
+		if err := p.watch(in); err != nil {
+			return err
+		}
+		return p.letGoAgain(in)
+	}
+	// Its program has never run: what there is of it is taken away and made again.
+	if err := p.sweep(p.stop, in); err != nil {
+		return fmt.Errorf("adopting %s: %w", in.id, err)
+	}
+	if !r.Leaving {
+		in.turn <- struct{}{}
+		p.turns.Add(1)
+		p.watches.Go(func() {
+			defer p.give(in)
+			p.bring(p.stop, in, r.Spec.Held)
+		})
+	}
+	return nil
+}
+
+// letGoAgain completes a letting go that was written down and may not have happened.
+func (p *Platform) letGoAgain(in *life) error {
+	r, _ := in.record()
+	_, err := os.Lstat(filepath.Join(p.stateDir(in), "exec.fifo"))
+	if r.Started.IsZero() || r.Exit != nil || err != nil {
+		return nil
+	}
+	return p.keepers.letGo(p.stop, in.id.Key())
+}
+
+// removeStrays takes away groups that no record speaks of.
+func (p *Platform) removeStrays() error {
+	keys := map[string]bool{}
+	for _, in := range p.all() {
+		keys[in.id.Key()] = true
+	}
+	var errs []error
+	for _, key := range p.groups.strays(keys) {
+		if len(p.groups.pids(key)) == 0 {
+			errs = append(errs, p.groups.remove(key))
+		}
+	}
+	return errors.Join(errs...)
+}
