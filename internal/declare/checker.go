@@ -1,0 +1,278 @@
+package declare
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// A checker holds source text against a schema. What it lets pass has the right form; rules judge how things fit.
+type checker struct {
+	*sources
+	schema Schema
+	index  index
+}
+
+// A node is a block that was held against its description.
+type node struct {
+	label   string
+	labelAt hcl.Range // the header, where there is no label
+	at      hcl.Range // the header
+	body    *Body
+	attrs   map[string]*value
+	blocks  map[string][]*node
+}
+
+// get returns the attribute's value, or nil when it is not written or not good.
+func (n *node) get(name string) *value {
+	if v := n.attrs[name]; v != nil && v.ok {
+		return v
+	}
+	return nil
+}
+
+// number returns the attribute's value, or its default.
+func (n *node) number(name string) int64 {
+	if v := n.get(name); v != nil {
+		return v.number
+	}
+	return n.body.attribute(name).fallback
+}
+
+func (n *node) text(name string) string {
+	if v := n.get(name); v != nil {
+		return v.text()
+	}
+	return n.body.attribute(name).Default
+}
+
+// has reports whether the attribute is written, good or not.
+func (n *node) has(name string) bool { return n.attrs[name] != nil }
+
+// sound reports whether no attribute of these is written wrongly, so that a rule about them would not speak of
+// something else than what was meant.
+func (n *node) sound(names ...string) bool {
+	for _, name := range names {
+		if v := n.attrs[name]; v != nil && !v.ok {
+			return false
+		}
+	}
+	return true
+}
+
+// where returns the attribute's place, or the header.
+func (n *node) where(name string) hcl.Range {
+	if v := n.attrs[name]; v != nil {
+		return v.at
+	}
+	return n.labelAt
+}
+
+// one returns the only block of that kind, or an empty one that gives all defaults.
+func (n *node) one(kind string) *node {
+	if b := n.blocks[kind]; len(b) > 0 {
+		return b[0]
+	}
+	return &node{body: n.body.block(kind).Body, at: n.at, labelAt: n.labelAt}
+}
+
+// root walks all files as if they were one.
+func (c *checker) root(bodies []*hclsyntax.Body) *node {
+	all := &node{body: c.schema.Top(), blocks: map[string][]*node{}, at: top(c.names()[0])}
+	all.labelAt = all.at
+	for _, b := range bodies {
+		c.attributes(all, b)
+		c.blocks(all, b)
+	}
+	c.counts(all)
+	return all
+}
+
+func (c *checker) node(b *hclsyntax.Block, desc *Block) *node {
+	n := &node{body: desc.Body, at: b.DefRange(), blocks: map[string][]*node{}}
+	n.labelAt = n.at
+	c.label(n, b, desc)
+	c.attributes(n, b.Body)
+	c.blocks(n, b.Body)
+	c.counts(n)
+	return n
+}
+
+func (c *checker) label(n *node, b *hclsyntax.Block, desc *Block) {
+	switch {
+	case desc.Label == nil && len(b.Labels) > 0:
+		c.fail(b.LabelRanges[0], desc.Kind+" has no name", "write %s {", desc.Kind)
+	case desc.Label != nil && len(b.Labels) == 0:
+		c.fail(b.TypeRange, desc.Kind+" without a name", "write %s \"NAME\" {", desc.Kind)
+	case len(b.Labels) > 1:
+		c.fail(b.LabelRanges[1], "more than one name", "write %s %q {", desc.Kind, b.Labels[0])
+	}
+	if desc.Label == nil || len(b.Labels) == 0 {
+		return
+	}
+	n.label, n.labelAt = b.Labels[0], b.LabelRanges[0]
+	c.form(n.labelAt, n.label, desc.Label)
+}
+
+// form holds a text against what it may look like.
+func (c *checker) form(at hcl.Range, text string, f *Form) bool {
+	mend, ok := f.Check(text)
+	switch {
+	case ok:
+		return true
+	case mend != "":
+		c.fail(at, fmt.Sprintf("%q is not %s", text, f.Name), "want %s; did you mean %q?", f.Want, mend)
+	default:
+		c.fail(at, fmt.Sprintf("%q is not %s", text, f.Name), "want %s", f.Want)
+	}
+	return false
+}
+
+func (c *checker) attributes(n *node, b *hclsyntax.Body) {
+	if len(b.Attributes) == 0 {
+		return
+	}
+	written := make([]*hclsyntax.Attribute, 0, len(b.Attributes))
+	for _, a := range b.Attributes {
+		written = append(written, a)
+	}
+	slices.SortFunc(written, func(a, b *hclsyntax.Attribute) int {
+		return cmp.Compare(a.SrcRange.Start.Byte, b.SrcRange.Start.Byte)
+	})
+	n.attrs = make(map[string]*value, len(written))
+	for _, a := range written {
+		desc := n.body.attribute(a.Name)
+		if desc == nil {
+			c.unknownAttribute(n, a)
+			continue
+		}
+		v := c.value(a.Expr, desc.Type)
+		n.attrs[a.Name] = &v
+	}
+}
+
+func (c *checker) unknownAttribute(n *node, a *hclsyntax.Attribute) {
+	if block := n.body.block(a.Name); block != nil {
+		c.fail(a.NameRange, a.Name+" is a block", "%s", "write "+header(block)+" … } without \"=\"")
+		return
+	}
+	var names []string
+	for _, x := range n.body.Attributes {
+		if slices.Contains(x.Aliases, a.Name) {
+			c.fail(a.NameRange, fmt.Sprintf("unknown attribute %q", a.Name), "did you mean %q?", x.Name)
+			return
+		}
+		names = append(names, x.Name)
+	}
+	for _, x := range n.body.Blocks {
+		if slices.Contains(x.Aliases, a.Name) {
+			c.fail(a.NameRange, fmt.Sprintf("unknown attribute %q", a.Name), "%s", "did you mean the block "+header(&x)+" … }?")
+			return
+		}
+		names = append(names, x.Kind)
+	}
+	c.fail(a.NameRange, fmt.Sprintf("unknown attribute %q", a.Name), "%s", c.instead(a.Name, names))
+}
+
+func (c *checker) blocks(n *node, b *hclsyntax.Body) {
+	for _, block := range b.Blocks {
+		desc := n.body.block(block.Type)
+		if desc == nil {
+			c.unknownBlock(n, block)
+			continue
+		}
+		n.blocks[block.Type] = append(n.blocks[block.Type], c.node(block, desc))
+	}
+}
+
+func (c *checker) unknownBlock(n *node, b *hclsyntax.Block) {
+	if a := n.body.attribute(b.Type); a != nil {
+		c.fail(b.TypeRange, b.Type+" is an attribute", "write %s = %s", b.Type, a.Type.Example)
+		return
+	}
+	var names []string
+	for _, x := range n.body.Blocks {
+		if slices.Contains(x.Aliases, b.Type) {
+			c.fail(b.TypeRange, fmt.Sprintf("unknown block %q", b.Type), "did you mean %q?", x.Kind)
+			return
+		}
+		names = append(names, x.Kind)
+	}
+	for _, x := range n.body.Attributes {
+		if slices.Contains(x.Aliases, b.Type) {
+			c.fail(b.TypeRange, fmt.Sprintf("unknown block %q", b.Type), "did you mean the attribute %s = %s?", x.Name, x.Type.Example)
+			return
+		}
+		names = append(names, x.Name)
+	}
+	c.fail(b.TypeRange, fmt.Sprintf("unknown block %q", b.Type), "%s", c.instead(b.Type, names))
+}
+
+// instead says what may have been meant: a similar name, the place where the name belongs, or all that may stand here.
+func (c *checker) instead(name string, names []string) string {
+	if near := c.nearest(name, names); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	if home := home(c.schema.Top(), "", name); home != "" {
+		return fmt.Sprintf("%s stands in %s", name, home)
+	}
+	if len(names) == 0 {
+		return "nothing stands in here"
+	}
+	return "here may stand: " + strings.Join(names, ", ")
+}
+
+// home finds the first block that has an attribute or a block of that name.
+func home(b *Body, path, name string) string {
+	if b.attribute(name) != nil || b.block(name) != nil {
+		return path
+	}
+	for _, x := range b.Blocks {
+		if found := home(x.Body, strings.TrimPrefix(path+"."+x.Kind, "."), name); found != "" {
+			return found
+		}
+	}
+	return ""
+}
+
+// counts holds what must stand, and how often, against what does.
+func (c *checker) counts(n *node) {
+	for _, a := range n.body.Attributes {
+		if a.Required && !n.has(a.Name) {
+			c.fail(n.labelAt, fmt.Sprintf("missing attribute %q", a.Name), "add %s = %s", a.Name, a.Type.Example)
+		}
+		if n.has(a.Name) && a.Short == a.Name && len(n.blocks[a.Name]) > 0 {
+			c.fail(n.blocks[a.Name][0].at, a.Name+" is declared twice", "first at %s; keep one", c.place(n.attrs[a.Name].at))
+		}
+	}
+	for _, b := range n.body.Blocks {
+		found := n.blocks[b.Kind]
+		if b.Required && len(found) == 0 {
+			c.fail(n.labelAt, fmt.Sprintf("missing block %q", b.Kind), "%s", "add "+header(&b)+"}")
+		}
+		for i := 1; b.Once && i < len(found); i++ {
+			c.fail(found[i].at, "more than one "+b.Kind, "first at %s; keep one", c.place(found[0].at))
+		}
+	}
+	if len(n.body.OneOf) == 0 {
+		return
+	}
+	var have []*node
+	for _, kind := range n.body.OneOf {
+		have = append(have, n.blocks[kind]...)
+	}
+	if len(have) != 1 {
+		c.fail(n.labelAt, fmt.Sprintf("%d of %s", len(have), strings.Join(n.body.OneOf, ", ")), "want exactly one")
+	}
+}
+
+func header(b *Block) string {
+	if b.Label != nil {
+		return b.Kind + ` "NAME" {`
+	}
+	return b.Kind + " {"
+}

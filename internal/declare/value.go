@@ -1,0 +1,340 @@
+package declare
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// A value is an expression that was held against its type.
+type value struct {
+	at      hcl.Range
+	ok      bool
+	words   Words   // of a text
+	number  int64   // of a whole number, duration, size or CPU
+	items   []value // of a list, a map or a call
+	keys    []string
+	keysAt  []hcl.Range
+	call    string // the function, where one stands for the value
+	service string // of a reference
+	name    string // of a reference: of the image or port
+}
+
+// text returns the text, which holds no references.
+func (v value) text() string {
+	if len(v.words) == 0 {
+		return ""
+	}
+	return v.words[0].Text
+}
+
+func (v value) texts() []string {
+	var all []string
+	for _, item := range v.items {
+		all = append(all, item.text())
+	}
+	return all
+}
+
+func (c *checker) value(e hclsyntax.Expression, t *Type) value {
+	for {
+		p, ok := e.(*hclsyntax.ParenthesesExpr)
+		if !ok {
+			break
+		}
+		e = p.Expression
+	}
+	v := value{at: e.Range()}
+	if call, ok := e.(*hclsyntax.FunctionCallExpr); ok {
+		c.call(&v, call, t)
+		return v
+	}
+	switch t.Kind {
+	case KindText:
+		c.text(&v, e, t)
+	case KindWhole:
+		c.whole(&v, e, t)
+	case KindDuration, KindSize, KindCPU:
+		c.quantity(&v, e, t)
+	case KindList:
+		c.list(&v, e, t)
+	case KindMap:
+		c.pairs(&v, e, t)
+	case KindRef:
+		c.reference(&v, e, t)
+	default:
+		c.mismatch(e, t)
+	}
+	return v
+}
+
+func (c *checker) mismatch(e hclsyntax.Expression, t *Type) {
+	c.fail(e.Range(), "wrong type", "%s, not %s", t.want(), describe(e))
+}
+
+// describe names an expression for people.
+func describe(e hclsyntax.Expression) string {
+	switch e := e.(type) {
+	case *hclsyntax.LiteralValueExpr:
+		switch {
+		case e.Val.IsNull():
+			return "null; leave the line out"
+		case e.Val.Type() == cty.Number:
+			return "a number"
+		case e.Val.Type() == cty.Bool:
+			return "true or false"
+		}
+		return "a text"
+	case *hclsyntax.TemplateExpr, *hclsyntax.TemplateWrapExpr:
+		return "a text"
+	case *hclsyntax.TupleConsExpr:
+		return "a list"
+	case *hclsyntax.ObjectConsExpr:
+		return "a map"
+	case *hclsyntax.ScopeTraversalExpr, *hclsyntax.RelativeTraversalExpr, *hclsyntax.IndexExpr:
+		return "a reference"
+	case *hclsyntax.FunctionCallExpr:
+		return "a call of " + e.Name
+	}
+	return "something to be computed"
+}
+
+// literal returns a text without references.
+func literal(e hclsyntax.Expression) (string, bool) {
+	switch e := e.(type) {
+	case *hclsyntax.LiteralValueExpr:
+		if e.Val.Type() == cty.String && !e.Val.IsNull() {
+			return e.Val.AsString(), true
+		}
+	case *hclsyntax.TemplateExpr:
+		var b strings.Builder
+		for _, p := range e.Parts {
+			s, ok := literal(p)
+			if !ok {
+				return "", false
+			}
+			b.WriteString(s)
+		}
+		return b.String(), true
+	}
+	return "", false
+}
+
+func (c *checker) text(v *value, e hclsyntax.Expression, t *Type) {
+	s, ok := literal(e)
+	if !ok {
+		c.words(v, e, t)
+		return
+	}
+	switch {
+	case len(s) > maxText:
+		c.fail(v.at, "text too long", "%d bytes; at most %d", len(s), maxText)
+	case strings.ContainsRune(s, 0):
+		c.fail(v.at, "zero byte in a text", "no program can be given one")
+	case len(t.Calls)+len(t.Enum) > 0 && !slices.Contains(t.Enum, s):
+		mend := t.want()
+		if near := c.nearest(s, t.Enum); near != "" {
+			mend = fmt.Sprintf("did you mean %q? %s", near, mend)
+		}
+		c.fail(v.at, fmt.Sprintf("unknown value %q", s), "%s", mend)
+	case t.Form != nil:
+		v.ok = c.form(v.at, s, t.Form)
+	default:
+		v.ok = true
+	}
+	if v.ok {
+		v.words = Words{{Text: s}}
+	}
+}
+
+// words reads a text with references inside, or a reference that stands for a text.
+func (c *checker) words(v *value, e hclsyntax.Expression, t *Type) {
+	var parts []hclsyntax.Expression
+	switch e := e.(type) {
+	case *hclsyntax.TemplateExpr:
+		parts = e.Parts
+	case *hclsyntax.TemplateWrapExpr:
+		parts = []hclsyntax.Expression{e.Wrapped}
+	case *hclsyntax.ScopeTraversalExpr:
+		parts = []hclsyntax.Expression{e}
+	default:
+		c.textMismatch(e, t)
+		return
+	}
+	v.ok = true
+	for _, p := range parts {
+		if s, ok := literal(p); ok {
+			v.words = append(v.words, Word{Text: s})
+			continue
+		}
+		ref, isRef := p.(*hclsyntax.ScopeTraversalExpr)
+		switch {
+		case !isRef:
+			c.fail(p.Range(), "not a reference", "only references such as service.cache.port.redis.address can stand in a text, not %s", describe(p))
+			v.ok = false
+		case !t.Live:
+			c.fail(p.Range(), "no reference can stand here", "%s", t.want())
+			v.ok = false
+		default:
+			address, ok := c.address(ref)
+			v.words = append(v.words, Word{Ref: &address})
+			v.ok = v.ok && ok
+		}
+	}
+}
+
+// textMismatch says of numbers and truths how to write them as text.
+func (c *checker) textMismatch(e hclsyntax.Expression, t *Type) {
+	if l, ok := e.(*hclsyntax.LiteralValueExpr); ok && !l.Val.IsNull() && t.Form == nil && t.Enum == nil {
+		src := l.SrcRange.SliceBytes(c.files[l.SrcRange.Filename])
+		c.fail(e.Range(), "wrong type", "want a text: write \"%s\"", src)
+		return
+	}
+	c.mismatch(e, t)
+}
+
+// numeral returns the source text of a number, its sign included.
+func (c *checker) numeral(e hclsyntax.Expression) (string, bool) {
+	inner := e
+	if u, ok := e.(*hclsyntax.UnaryOpExpr); ok && u.Op == hclsyntax.OpNegate {
+		inner = u.Val
+	}
+	l, ok := inner.(*hclsyntax.LiteralValueExpr)
+	if !ok || l.Val.IsNull() || l.Val.Type() != cty.Number {
+		return "", false
+	}
+	at := e.Range()
+	return string(at.SliceBytes(c.files[at.Filename])), true
+}
+
+func (c *checker) whole(v *value, e hclsyntax.Expression, t *Type) {
+	s, ok := c.numeral(e)
+	if !ok {
+		if text, is := literal(e); is {
+			if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+				c.fail(v.at, "wrong type", "want a number, not a text: write %d", n)
+				return
+			}
+		}
+		c.mismatch(e, t)
+		return
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil && strings.ContainsAny(s, ".eE") {
+		c.fail(v.at, "not a whole number", "%s", t.want())
+		return
+	}
+	if err != nil || n < t.Min || n > t.Max {
+		c.fail(v.at, "out of range", "%s", t.want())
+		return
+	}
+	v.number, v.ok = n, true
+}
+
+func (c *checker) quantity(v *value, e hclsyntax.Expression, t *Type) {
+	s, ok := literal(e)
+	if !ok {
+		if _, number := c.numeral(e); number {
+			c.fail(v.at, "unit missing", "%s", t.want())
+			return
+		}
+		c.mismatch(e, t)
+		return
+	}
+	n, err := t.parse(s)
+	switch {
+	case err != nil && strings.Trim(s, "0123456789.") == "" && s != "":
+		c.fail(v.at, "unit missing", "%s", t.want())
+	case err != nil:
+		c.fail(v.at, "not "+article(string(t.Kind)), "%s", t.want())
+	case n < t.Min:
+		c.fail(v.at, "too little", "at least %s", t.show(t.Min))
+	case n > t.Max:
+		c.fail(v.at, "too much", "at most %s", t.show(t.Max))
+	default:
+		v.number, v.ok = n, true
+	}
+}
+
+func (c *checker) list(v *value, e hclsyntax.Expression, t *Type) {
+	l, ok := e.(*hclsyntax.TupleConsExpr)
+	if !ok {
+		if s, text := literal(e); text && t.Elem.Kind == KindText {
+			c.fail(v.at, "wrong type", "want a list: write [%q]", s)
+			return
+		}
+		c.mismatch(e, t)
+		return
+	}
+	v.ok = true
+	for _, x := range l.Exprs {
+		item := c.value(x, t.Elem)
+		v.ok = v.ok && item.ok
+		v.items = append(v.items, item)
+	}
+	if t.Nonempty && len(l.Exprs) == 0 {
+		c.fail(v.at, "empty list", "%s", t.want())
+		v.ok = false
+	}
+}
+
+func (c *checker) pairs(v *value, e hclsyntax.Expression, t *Type) {
+	o, ok := e.(*hclsyntax.ObjectConsExpr)
+	if !ok {
+		c.mismatch(e, t)
+		return
+	}
+	v.ok = true
+	first := make(map[string]hcl.Range, len(o.Items))
+	for _, x := range o.Items {
+		at := x.KeyExpr.Range()
+		k, plain := key(x.KeyExpr)
+		item := c.value(x.ValueExpr, t.Elem)
+		if !plain {
+			c.fail(at, "name cannot be computed", "want %s", t.Key.Want)
+			v.ok = false
+			continue
+		}
+		v.ok = c.form(at, k, t.Key) && item.ok && v.ok
+		if before, taken := first[k]; taken {
+			c.fail(at, fmt.Sprintf("%q stands here twice", k), "first at %s", c.place(before))
+			v.ok = false
+			continue
+		}
+		first[k] = at
+		v.keys, v.keysAt, v.items = append(v.keys, k), append(v.keysAt, at), append(v.items, item)
+	}
+}
+
+func (c *checker) call(v *value, e *hclsyntax.FunctionCallExpr, t *Type) {
+	i := slices.IndexFunc(t.Calls, func(f Call) bool { return f.Name == e.Name })
+	if i < 0 {
+		var names []string
+		for _, f := range t.Calls {
+			names = append(names, f.Name)
+		}
+		mend := t.want()
+		if near := c.nearest(e.Name, names); near != "" {
+			mend = fmt.Sprintf("did you mean %q? %s", near, mend)
+		}
+		c.fail(e.NameRange, fmt.Sprintf("unknown function %q", e.Name), "%s", mend)
+		return
+	}
+	f := t.Calls[i]
+	v.call = f.Name
+	if n := len(e.Args); e.ExpandFinal || n > len(f.Params) || n < len(f.Params)-f.Optional {
+		c.fail(v.at, "wrong number of arguments", "write %s", f.Example)
+		return
+	}
+	v.ok = true
+	for i, x := range e.Args {
+		item := c.value(x, &f.Params[i])
+		v.ok = v.ok && item.ok
+		v.items = append(v.items, item)
+	}
+}
