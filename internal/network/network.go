@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Addresses are the stable addresses of services, held by this host as /32 on one dummy link. The link exists while
+// Addresses are the stable addresses of services, held by this host as /32 on one link that leads nowhere. The link exists while
 // there is at least one. All work is done in the network namespace of the calling process.
 type Addresses struct {
 	link string
@@ -82,17 +82,19 @@ func (a *Addresses) read() (netlink.Link, []netip.Addr, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("looking for link %s: %w", a.link, err)
 	}
-	if link.Type() != "dummy" {
+	if !slices.Contains(linkTypes, link.Type()) {
 		return nil, nil, fmt.Errorf("link %s is a %s of somebody else, not Glint's; rename it or choose another name for Glint's", a.link, link.Type())
 	}
 	addrs, err := netlink.AddrList(link, netlink.FAMILY_V4)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the addresses of link %s: %w", a.link, err)
 	}
-	var have []netip.Addr
 	if link.Attrs().Flags&net.FlagUp == 0 {
-		return link, nil, netlink.LinkSetUp(link)
+		if err := netlink.LinkSetUp(link); err != nil {
+			return nil, nil, fmt.Errorf("bringing link %s up: %w", a.link, err)
+		}
 	}
+	var have []netip.Addr
 	for _, addr := range addrs {
 		if ip, ok := netip.AddrFromSlice(addr.IP.To4()); ok {
 			have = append(have, ip)
@@ -102,9 +104,19 @@ func (a *Addresses) read() (netlink.Link, []netip.Addr, error) {
 	return link, have, nil
 }
 
+// linkTypes are what can hold addresses and nothing else, the best first. A kernel may lack the first; a bridge without ports does
+// the same.
+var linkTypes = []string{"dummy", "bridge"}
+
 func (a *Addresses) create() (netlink.Link, error) {
-	link := &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: a.link, Flags: net.FlagUp}}
-	if err := netlink.LinkAdd(link); err != nil {
+	attrs := netlink.LinkAttrs{Name: a.link}
+	var link netlink.Link = &netlink.Dummy{LinkAttrs: attrs}
+	err := netlink.LinkAdd(link)
+	if errors.Is(err, syscall.EOPNOTSUPP) {
+		link = &netlink.Bridge{LinkAttrs: attrs}
+		err = netlink.LinkAdd(link)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("making link %s for the addresses of services: %w", a.link, err)
 	}
 	if err := netlink.LinkSetUp(link); err != nil {

@@ -63,8 +63,15 @@ func (p *Proxy) tell(ctx context.Context, worker int, command string, fine ...st
 }
 
 // procs lists the pids of all live workers.
-func (p *Proxy) procs(ctx context.Context) ([]int, error) {
-	_, workers, _, err := p.showProc(ctx)
+func (p *Proxy) procs(ctx context.Context) (workers []int, err error) {
+	ask := func() (err error) { _, workers, _, err = p.showProc(ctx); return err }
+	if p.master == nil {
+		return workers, ask()
+	}
+	there, err := p.patiently(ctx, p.master.pid, ask)
+	if !there {
+		return nil, fmt.Errorf("HAProxy's master (pid %d) is gone", p.master.pid)
+	}
 	return workers, err
 }
 
@@ -124,16 +131,33 @@ func (p *Proxy) workers(ctx context.Context) ([]worker, error) {
 	}
 	var all []worker
 	for _, pid := range pids {
-		w, err := p.worker(ctx, pid)
-		if err != nil && !exists(pid) {
-			continue
-		}
+		var w worker
+		there, err := p.patiently(ctx, pid, func() (err error) { w, err = p.worker(ctx, pid); return err })
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, w)
+		if there {
+			all = append(all, w)
+		}
 	}
 	return all, nil
+}
+
+// patiently asks a worker again when it does not answer: it may be about to end, and the master is deaf for some milliseconds
+// while it reloads. there is false when the worker is gone.
+func (p *Proxy) patiently(ctx context.Context, pid int, ask func() error) (there bool, err error) {
+	for range 100 {
+		if err = ask(); err == nil {
+			return true, nil
+		}
+		if !exists(pid) {
+			return false, nil
+		}
+		if perr := pause(ctx, 10*time.Millisecond); perr != nil {
+			return true, errors.Join(err, perr)
+		}
+	}
+	return true, err
 }
 
 func (p *Proxy) worker(ctx context.Context, pid int) (worker, error) {
@@ -200,21 +224,21 @@ func (p *Proxy) servers(ctx context.Context, pid int) (map[string]map[string]ser
 	return all, nil
 }
 
+// settled reads the servers of a worker after all its threads have finished the piece of work they were at: deleting what does
+// not exist waits for that. A request for which a server had been chosen, but not yet counted, is counted then.
+func (p *Proxy) settled(ctx context.Context, pid int) (map[string]map[string]server, error) {
+	if _, err := p.ask(ctx, pid, "del server none/none"); err != nil {
+		return nil, err
+	}
+	return p.servers(ctx, pid)
+}
+
 // inFlight counts the requests to each instance over all workers.
 func (p *Proxy) inFlight(ctx context.Context, workers []worker) (map[glint.ID]int, error) {
 	all := map[glint.ID]int{}
 	for _, w := range workers {
-		// Deleting what does not exist stops all threads of a worker between two pieces of work: a request for which a server
-		// had been chosen, but not yet counted, is counted after it.
-		_, err := p.ask(ctx, w.pid, "del server none/none")
 		var servers map[string]map[string]server
-		if err == nil {
-			servers, err = p.servers(ctx, w.pid)
-		}
-		if err != nil && !exists(w.pid) {
-			continue
-		}
-		if err != nil {
+		if _, err := p.patiently(ctx, w.pid, func() (err error) { servers, err = p.settled(ctx, w.pid); return err }); err != nil {
 			return nil, err
 		}
 		for _, backend := range servers {
