@@ -1,0 +1,13 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// commands lists every command, in the order in which help shows them.
+func (c *cli) commands() []group {
+	return []group{
+		{groupDeclare, []*cobra.Command{c.checkCommand(), c.fmtCommand()}},
+		{groupChange, []*cobra.Command{c.planCommand(), c.applyCommand(), c.rollbackCommand(), c.replaceCommand(), c.destroyCommand()}},
+		{groupSee, []*cobra.Command{c.statusCommand(), c.psCommand(), c.historyCommand(), c.whyCommand(), c.logsCommand(), c.eventsCommand(), c.imagesCommand()}},
+		{groupServe, []*cobra.Command{c.versionCommand()}},
+	}
+}

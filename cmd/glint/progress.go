@@ -1,0 +1,160 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/glint-infra/glint"
+)
+
+// A narrator turns the events of a rollout into short aligned lines. Events of one kind in one blueprint share a line.
+type narrator struct {
+	say      func(line string)
+	revision int
+	began    time.Time // by the clock of the server
+	wanted   map[string]int
+
+	pending []glint.Event // of one kind, service and blueprint
+	created map[glint.ID]bool
+	ready   map[glint.ID]bool
+	failed  glint.Event // the last one that left because it did not work
+}
+
+func newNarrator(say func(string), rev glint.Revision, rel glint.Release) *narrator {
+	n := &narrator{say: say, revision: rev.Number, began: rev.At, wanted: map[string]int{}, created: map[glint.ID]bool{}, ready: map[glint.ID]bool{}}
+	for _, s := range rel.Services {
+		n.wanted[s.Name] = s.Instances
+	}
+	return n
+}
+
+// hear takes the next event.
+func (n *narrator) hear(e glint.Event) {
+	if len(n.pending) > 0 {
+		if p := n.pending[0]; p.Kind != e.Kind || p.Blueprint != e.Blueprint || p.Service != e.Service || loud(e) || loud(p) {
+			n.flush()
+		}
+	}
+	n.pending = append(n.pending, e)
+}
+
+// loud events get a line of their own.
+func loud(e glint.Event) bool {
+	return len(e.Tail) > 0 || broke(e) || e.Kind == glint.EventVerdict || e.Kind == glint.EventIncident || e.Kind == glint.EventRevision
+}
+
+// broke reports whether the event tells of an instance that did not do its work.
+func broke(e glint.Event) bool {
+	switch e.Reason {
+	case glint.Lost, glint.Unhealthy, glint.Drifted, glint.Tainted:
+		return e.Kind == glint.EventLeave && strings.HasPrefix(e.Text, "leaves: ")
+	}
+	return false
+}
+
+// flush says what has been gathered.
+func (n *narrator) flush() {
+	if len(n.pending) == 0 {
+		return
+	}
+	events := n.pending
+	n.pending = nil
+	e := events[0]
+	switch e.Kind {
+	case glint.EventPhase:
+		if strings.HasPrefix(e.Text, "rolls") || strings.HasPrefix(e.Text, "returns") {
+			n.line("rollout", e, e.Service+" "+e.Text)
+		}
+	case glint.EventCreate:
+		for _, e := range events {
+			n.created[e.ID] = true
+		}
+		n.line("create", e, names(events))
+	case glint.EventReady:
+		n.healthy(events)
+	case glint.EventLeave:
+		n.leave(events)
+	case glint.EventRoute:
+		if e.ID.IsZero() {
+			generation, _, _ := strings.Cut(strings.TrimPrefix(e.Text, "routes "), ":")
+			n.line("route", e, generation)
+		}
+	case glint.EventGone:
+		n.line("gone", e, names(events))
+	case glint.EventVerdict:
+		if e.Reason == glint.RejectedFor {
+			_, text, _ := strings.Cut(e.Text, ": ")
+			n.line("rejected", e, text)
+		}
+	case glint.EventIncident:
+		n.line("incident", e, strings.TrimPrefix(sentenceOf(e), "incident: "))
+	}
+}
+
+// healthy counts the new instances that are ready; those that were there before are nobody's news.
+func (n *narrator) healthy(events []glint.Event) {
+	service := events[0].Service
+	for _, e := range events {
+		n.ready[e.ID] = true
+	}
+	count := 0
+	for id := range n.ready {
+		if id.Service == service {
+			count++
+		}
+	}
+	n.line("healthy", events[0], fmt.Sprintf("%d/%d  %s", count, max(n.wanted[service], count), names(events)))
+}
+
+func (n *narrator) leave(events []glint.Event) {
+	e := events[0]
+	for _, e := range events {
+		delete(n.ready, e.ID)
+	}
+	switch {
+	case broke(e):
+		_, because, _ := strings.Cut(e.Text, ", ")
+		n.line("failed", e, e.ID.Short()+" "+because)
+		n.tail(e)
+		n.failed = e
+	case strings.HasPrefix(e.Text, "leaves: "):
+		n.line("drain", e, names(events))
+	case strings.HasPrefix(e.Text, "grace is over"):
+		n.line("drain", e, e.ID.Short()+" "+e.Text)
+	}
+}
+
+// tail shows what a failed instance wrote last, unless the one before it wrote the same.
+func (n *narrator) tail(e glint.Event) {
+	if n.failed.ID.Service == e.ID.Service && len(e.Tail) > 0 && slices.Equal(n.failed.Tail, e.Tail) {
+		n.say("            (the same output)")
+		return
+	}
+	for _, line := range tailLines(e.Tail) {
+		n.say(line)
+	}
+}
+
+func (n *narrator) line(verb string, e glint.Event, text string) {
+	n.say(step(verb, clean(text), age(e.At.Sub(n.began))))
+}
+
+// step is one line of progress: what, on what, and how long after the beginning.
+func step(verb, text, when string) string {
+	return strings.TrimRight(fmt.Sprintf("  %-8s %-36s %s", verb, text, when), " ")
+}
+
+func names(events []glint.Event) string {
+	const most = 8
+	var out []string
+	for _, e := range events[:min(len(events), most)] {
+		out = append(out, e.ID.Short())
+	}
+	if more := len(events) - most; more > 0 {
+		out = append(out, fmt.Sprintf("and %d more", more))
+	}
+	return cmp.Or(strings.Join(out, " "), "nothing")
+}
