@@ -12,7 +12,7 @@ import (
 // adopt takes over what a former server left: it watches what runs, completes what was accepted, and takes away what
 // belongs to nobody.
 func (p *Platform) adopt() error {
-	if err := drop(filepath.Join(p.cfg.RunDir, "trash"), nil); err != nil {
+	if err := emptyTrash(filepath.Join(p.cfg.RunDir, "trash")); err != nil {
 		return err
 	}
 	entries, err := os.ReadDir(filepath.Join(p.cfg.RunDir, "i"))
@@ -42,8 +42,16 @@ func (p *Platform) adopt() error {
 	for _, in := range p.all() {
 		errs = append(errs, p.adopt1(in))
 	}
-	errs = append(errs, p.roots.keep(p.rootsInUse), p.removeStrays())
+	errs = append(errs, p.roots.Keep(p.rootsInUse), p.removeStrays())
 	return errors.Join(errs...)
+}
+
+// emptyTrash ends the removals that were cut short.
+func emptyTrash(dir string) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	return os.Mkdir(dir, 0o700)
 }
 
 // adopt1 takes one instance over.

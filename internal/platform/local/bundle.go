@@ -15,6 +15,7 @@ import (
 	"github.com/glint-infra/glint"
 	"github.com/glint-infra/glint/internal/discovery"
 	"github.com/glint-infra/glint/internal/image"
+	"github.com/glint-infra/glint/internal/platform/local/rootfs"
 )
 
 // Bounds of what the specification of an instance leaves open.
@@ -175,14 +176,15 @@ func volumeDir(base string, id glint.ID, v glint.Volume) string {
 var hostFiles = []string{"hosts", "hostname", "resolv.conf"}
 
 // points are the places in the root that something is mounted on. A read-only image need not have them.
-func (b bundle) points() []point {
-	var points []point
+func (b bundle) points() []rootfs.Point {
+	points := []rootfs.Point{{Path: or(b.image.WorkDir, "/")}}
 	for _, m := range b.mounts() {
 		if !strings.HasPrefix(m.Destination, "/dev/") { // made in the fresh /dev
-			points = append(points, point{m.Destination, strings.HasPrefix(m.Destination, "/etc/") && m.Type == "bind" && slices.Contains(hostFiles, filepath.Base(m.Destination))})
+			file := m.Source == filepath.Join(b.dir, filepath.Base(m.Destination))
+			points = append(points, rootfs.Point{Path: m.Destination, File: file})
 		}
 	}
-	return append(points, point{or(b.image.WorkDir, "/"), false})
+	return points
 }
 
 // write puts the bundle on disk.

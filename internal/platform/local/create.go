@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/glint-infra/glint"
+	"github.com/glint-infra/glint/internal/platform/local/rootfs"
 )
 
 var errClosed = errors.New("the local platform is closed")
@@ -186,7 +187,7 @@ func (p *Platform) make(ctx context.Context, in *life) error {
 	if err := volumesReady(b.volumes, r.Spec); err != nil {
 		return err
 	}
-	if b.root, err = p.roots.prepare(img, b.points(), func(x root) error { return in.note(func(r *record) { r.Root = x }) }); err != nil {
+	if b.root, err = p.roots.Prepare(img, b.points(), func(x rootfs.Root) error { return in.note(func(r *record) { r.Root = x }) }); err != nil {
 		return err
 	}
 	s := b.spec()

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/glint-infra/glint"
+	"github.com/glint-infra/glint/internal/platform/local/rootfs"
 )
 
 // killWithin bounds how long the kernel may take to end a process after SIGKILL; more means it hangs in a device.
@@ -63,7 +64,7 @@ func (p *Platform) remove(ctx context.Context, in *life, grace time.Duration) er
 		return err
 	}
 	p.hint()
-	return p.roots.keep(p.rootsInUse)
+	return p.roots.Keep(p.rootsInUse)
 }
 
 // forget removes the record first and whole, then the files beside it.
@@ -78,8 +79,8 @@ func (p *Platform) forget(in *life) error {
 	return os.RemoveAll(trash)
 }
 
-func (p *Platform) rootsInUse() []root {
-	var all []root
+func (p *Platform) rootsInUse() []rootfs.Root {
+	var all []rootfs.Root
 	for _, in := range p.all() {
 		if r, known := in.record(); known && len(r.Root.Layers) > 0 {
 			all = append(all, r.Root)

@@ -210,7 +210,7 @@ func (l *lab) leftovers() []string {
 			add("cgroup", g)
 		}
 	}
-	for _, dir := range []string{"i", "crun", "roots", "points", "layers", "trash"} {
+	for _, dir := range []string{"i", "crun", "fs/roots", "fs/points", "fs/layers", "trash"} {
 		files, _ := filepath.Glob(filepath.Join(l.cfg.RunDir, dir, "*"))
 		add("file", files...)
 	}

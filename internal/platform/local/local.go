@@ -21,6 +21,7 @@ import (
 	"github.com/glint-infra/glint"
 	"github.com/glint-infra/glint/internal/discovery"
 	"github.com/glint-infra/glint/internal/image"
+	"github.com/glint-infra/glint/internal/platform/local/rootfs"
 )
 
 // Config says where a platform lives on the host and what it leans on.
@@ -52,7 +53,7 @@ type Platform struct {
 	lock    *os.File
 	keepers *keepers
 	groups  cgroups
-	roots   *roots
+	roots   *rootfs.Store
 	filter  *filter
 	spent   *spent
 
@@ -140,7 +141,7 @@ func (p *Platform) open() error {
 	if err := p.forgetBoot(); err != nil {
 		return err
 	}
-	for _, dir := range []string{"i", "crun", "layers", "points", "roots", "trash"} {
+	for _, dir := range []string{"i", "crun", "trash"} {
 		if err := os.MkdirAll(filepath.Join(p.cfg.RunDir, dir), 0o700); err != nil {
 			return err
 		}
@@ -161,7 +162,9 @@ func (p *Platform) open() error {
 	if p.keepers, err = startKeepers(tools, p.groups, filepath.Join(p.cfg.RunDir, "crun")); err != nil {
 		return err
 	}
-	p.roots = newRoots(p.cfg.RunDir)
+	if p.roots, err = rootfs.Open(filepath.Join(p.cfg.RunDir, "fs")); err != nil {
+		return err
+	}
 	if err := addGateway(); err != nil {
 		return err
 	}
@@ -176,7 +179,7 @@ func (p *Platform) forgetBoot() error {
 	}
 	path := filepath.Join(p.cfg.RunDir, "boot")
 	if was, err := os.ReadFile(path); err == nil && string(was) != string(boot) {
-		for _, dir := range []string{"i", "crun", "layers", "points", "roots", "trash"} {
+		for _, dir := range []string{"i", "crun", "trash", "fs"} {
 			if err := os.RemoveAll(filepath.Join(p.cfg.RunDir, dir)); err != nil {
 				return err
 			}
@@ -200,7 +203,7 @@ func (p *Platform) Close() error {
 	empty := len(p.all()) == 0
 	var errs []error
 	if empty {
-		errs = append(errs, p.roots.keep(nil), p.awaitLinks(), delGateway())
+		errs = append(errs, p.roots.Keep(nil), p.awaitLinks(), delGateway())
 	}
 	p.keepers.close()
 	if empty {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/glint-infra/glint"
+	"github.com/glint-infra/glint/internal/platform/local/rootfs"
 )
 
 // recordFormat is the version of the record's encoding.
@@ -23,7 +24,7 @@ type record struct {
 	Spec    glint.InstanceSpec `json:"spec"`
 	Address string             `json:"address"`
 	Link    string             `json:"link"`
-	Root    root               `json:"root,omitzero"`
+	Root    rootfs.Root        `json:"root,omitzero"`
 	Created time.Time          `json:"created"`
 	Made    bool               `json:"made,omitempty"` // it stands and is held, or was let go
 	Started time.Time          `json:"started,omitzero"`

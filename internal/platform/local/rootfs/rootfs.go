@@ -1,4 +1,6 @@
-package local
+// Package rootfs gives instances their read-only root file systems, mounted once and shared by all that need the same.
+// It starts nothing, and keeps no count: which roots are in use is always asked of whoever knows the instances.
+package rootfs
 
 import (
 	"crypto/sha256"
@@ -19,48 +21,58 @@ import (
 	"github.com/glint-infra/glint/internal/image"
 )
 
-// roots are the read-only root file systems of instances: one mount for each layer, and one overlay for each set of
-// layers and mount points, shared by all instances that need it. Which ones are needed is always computed from the
-// records of the instances; nothing counts.
-type roots struct {
+// A Store holds the mounted roots of one directory: one mount for each layer, and one overlay for each set of layers
+// and mount points.
+type Store struct {
 	dir string
 	mu  sync.Mutex
 }
 
-// A root is what one instance needs to be mounted. Both are names below the directories of roots.
-type root struct {
+// A Root is what one instance needs to be mounted. Both are names below the directories of the store.
+type Root struct {
 	Name   string   `json:"name,omitempty"` // of the overlay; empty where the only layer will do
 	Layers []string `json:"layers,omitempty"`
 }
 
-// A point is a path in an image on which something will be mounted.
-type point struct {
-	path string
-	file bool
+// A Point is a path in an image on which something will be mounted: a directory, or a file.
+type Point struct {
+	Path string
+	File bool
 }
 
-func newRoots(runDir string) *roots { return &roots{dir: runDir} }
+// Open returns the store in dir, with what a former process mounted there.
+func Open(dir string) (*Store, error) {
+	for _, d := range subdirs {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
+			return nil, fmt.Errorf("opening the store of roots: %w", err)
+		}
+	}
+	return &Store{dir: dir}, nil
+}
 
-func (r *roots) layer(name string) string  { return filepath.Join(r.dir, "layers", name) }
-func (r *roots) over(name string) string   { return filepath.Join(r.dir, "roots", name) }
-func (r *roots) points(name string) string { return filepath.Join(r.dir, "points", name) }
+var subdirs = []string{"roots", "points", "layers"}
 
-func (r *roots) path(x root) string {
+func (r *Store) layer(name string) string  { return filepath.Join(r.dir, "layers", name) }
+func (r *Store) over(name string) string   { return filepath.Join(r.dir, "roots", name) }
+func (r *Store) points(name string) string { return filepath.Join(r.dir, "points", name) }
+
+func (r *Store) path(x Root) string {
 	if x.Name == "" {
 		return r.layer(x.Layers[0])
 	}
 	return r.over(x.Name)
 }
 
-// prepare mounts what an instance of the image needs. claim is called before anything can be taken away again: it
-// writes down that the root is in use.
-func (r *roots) prepare(img image.Sealed, points []point, claim func(root) error) (string, error) {
+// Prepare mounts what an instance of the image needs. claim is called before anything can be taken away again: it
+// writes down that the root is in use. It returns the path of the root. An image that was changed since it was sealed is refused with
+// glint.ErrInvalid.
+func (r *Store) Prepare(img image.Sealed, points []Point, claim func(Root) error) (string, error) {
 	if len(img.Layers) == 0 {
 		return "", fmt.Errorf("image %s has no layers: %w", img.Digest.Short(), glint.ErrInvalid)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	x := root{}
+	x := Root{}
 	for _, l := range slices.Backward(img.Layers) { // top first, as overlays want them
 		x.Layers = append(x.Layers, l.Sum.Hex())
 	}
@@ -69,7 +81,7 @@ func (r *roots) prepare(img image.Sealed, points []point, claim func(root) error
 			return "", fmt.Errorf("mounting layer %d of image %s: %w", i, img.Digest.Short(), err)
 		}
 	}
-	slices.SortFunc(points, func(a, b point) int { return strings.Compare(a.path, b.path) })
+	slices.SortFunc(points, func(a, b Point) int { return strings.Compare(a.Path, b.Path) })
 	sum := sha256.Sum256(fmt.Append(nil, x.Layers, points))
 	name := hex.EncodeToString(sum[:12])
 	if err := r.overlay(&x, name, points); err != nil {
@@ -79,7 +91,7 @@ func (r *roots) prepare(img image.Sealed, points []point, claim func(root) error
 }
 
 // overlay joins layers and a generated one that holds the missing mount points. One layer that lacks none is left alone.
-func (r *roots) overlay(x *root, name string, points []point) error {
+func (r *Store) overlay(x *Root, name string, points []Point) error {
 	if mounted(r.over(name)) {
 		x.Name = name
 		return nil
@@ -103,7 +115,7 @@ func (r *roots) overlay(x *root, name string, points []point) error {
 	return r.mountOverlay(name, x.Layers, r.points(name))
 }
 
-func (r *roots) mountOverlay(name string, layers []string, top string) error {
+func (r *Store) mountOverlay(name string, layers []string, top string) error {
 	var lower []string
 	if top != "" {
 		lower = append(lower, top)
@@ -123,7 +135,7 @@ func (r *roots) mountOverlay(name string, layers []string, top string) error {
 
 // mountLayer mounts an erofs file whose content is what its name says. The bytes are summed through the same open file
 // that is mounted, so that it cannot be exchanged in between.
-func (r *roots) mountLayer(l image.Layer) error {
+func (r *Store) mountLayer(l image.Layer) error {
 	dir := r.layer(l.Sum.Hex())
 	if !l.Sum.Valid() {
 		return fmt.Errorf("layer digest %q: %w", l.Sum, glint.ErrInvalid)
@@ -201,8 +213,8 @@ func unmount(path string) error {
 	return nil
 }
 
-// keep takes away the roots that inUse does not name.
-func (r *roots) keep(inUse func() []root) error {
+// Keep takes away the roots that inUse does not name.
+func (r *Store) Keep(inUse func() []Root) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	names, layers := map[string]bool{}, map[string]bool{}
@@ -242,22 +254,22 @@ func drop(dir string, keep map[string]bool) error {
 
 // addPoints makes below dir what is missing in the file system at base, and reports whether anything was.
 // A directory that both have is seen with the attributes of ours, so they are made the same.
-func addPoints(base, dir string, points []point) (bool, error) {
+func addPoints(base, dir string, points []Point) (bool, error) {
 	if err := os.RemoveAll(dir); err != nil {
 		return false, err
 	}
 	any := false
 	for _, p := range points {
-		at, there, err := resolve(base, p.path)
+		at, there, err := resolve(base, p.Path)
 		if err != nil {
-			return false, fmt.Errorf("finding %s in the image: %w", p.path, err)
+			return false, fmt.Errorf("finding %s in the image: %w", p.Path, err)
 		}
 		if there {
 			continue
 		}
 		any = true
-		if err := addPoint(base, dir, at, p.file); err != nil {
-			return false, fmt.Errorf("making %s: %w", p.path, err)
+		if err := addPoint(base, dir, at, p.File); err != nil {
+			return false, fmt.Errorf("making %s: %w", p.Path, err)
 		}
 	}
 	if !any {
