@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
@@ -37,6 +38,28 @@ func mebibytes(n int64) string {
 	}
 	return fmt.Sprintf("%.1fMiB", float64(n)/(1<<20))
 }
+
+// hold keeps other processes out of the store.
+func (s *Store) hold() error {
+	f, err := os.OpenFile(filepath.Join(s.dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return Explain(err, s.dir, 0)
+	}
+	// A lock of the process (fcntl(2)): the kernel lets go of it when the process ends, however that happens.
+	lock := unix.Flock_t{Type: unix.F_WRLCK}
+	if err := unix.FcntlFlock(f.Fd(), unix.F_SETLK, &lock); err == nil {
+		s.held = f
+		return nil
+	}
+	defer f.Close()
+	if err := unix.FcntlFlock(f.Fd(), unix.F_GETLK, &lock); err != nil {
+		return fmt.Errorf("locking it: %w", err)
+	}
+	return fmt.Errorf("%w: process %d works in it; is another Glint server running?", glint.ErrInUse, lock.Pid)
+}
+
+// Close lets other processes have the store. It must not be used afterwards.
+func (s *Store) Close() error { return s.held.Close() }
 
 // syncDir makes the names in dir last through a power cut.
 func syncDir(dir string) error {

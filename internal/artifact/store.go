@@ -27,11 +27,12 @@ type Store struct {
 	Limit int64
 
 	dir   string
+	held  *os.File   // its lock keeps other processes away; closing it would let them in
 	index sync.Mutex // held while index.json is read and replaced
 }
 
 // Open returns the store in dir, which is made when it is missing. What was being written when the store was last
-// left is removed.
+// left is removed. The store is held until Close or the end of the process: another process gets glint.ErrInUse.
 func Open(dir string) (*Store, error) {
 	s := &Store{Limit: MaxBlob, dir: dir}
 	if err := s.lay(); err != nil {
@@ -44,6 +45,9 @@ func Open(dir string) (*Store, error) {
 func (s *Store) lay() error {
 	if err := os.MkdirAll(filepath.Join(s.dir, "blobs", "sha256"), 0o700); err != nil {
 		return Explain(err, s.dir, 0)
+	}
+	if err := s.hold(); err != nil {
+		return err
 	}
 	if err := os.RemoveAll(s.temp()); err != nil {
 		return err

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -29,6 +31,11 @@ func open(t *testing.T, dir string) *artifact.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	return s
 }
 
@@ -116,7 +123,7 @@ func TestStoreRefuses(t *testing.T) {
 			if err == nil || tc.wants != nil && !errors.Is(err, tc.wants) || !strings.Contains(err.Error(), tc.says) {
 				t.Errorf("error %v; want %v saying %q", err, tc.wants, tc.says)
 			}
-			if got := files(t, dir); len(got) != 2 {
+			if got := files(t, dir); len(got) != 3 {
 				t.Errorf("left behind: %v", got)
 			}
 		})
@@ -169,7 +176,7 @@ func TestStoreSurvivesACrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := open(t, dir)
-	if got := files(t, dir); len(got) != 3 || !again.Has(d) {
+	if got := files(t, dir); len(got) != 4 || !again.Has(d) {
 		t.Errorf("after a restart: %v", got)
 	}
 }
@@ -236,7 +243,7 @@ func TestStoreAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if got := files(t, dir); len(got) != 3 {
+	if got := files(t, dir); len(got) != 4 { // index.json, lock, oci-layout and the blob
 		t.Errorf("files: %v", got)
 	}
 }
@@ -260,10 +267,36 @@ func TestStoreDiskFull(t *testing.T) {
 	if !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), "no space left for "+dir) || !strings.Contains(err.Error(), "of 1.0MiB free") {
 		t.Errorf("a full disk is told as: %v", err)
 	}
-	if got := files(t, dir); len(got) != 2 {
+	if got := files(t, dir); len(got) != 3 {
 		t.Errorf("left behind: %v", got)
 	}
 	if err := s.Put(t.Context(), glint.DigestOf(content[:1000]), bytes.NewReader(content[:1000])); err != nil {
 		t.Errorf("what fits is refused: %v", err)
+	}
+}
+
+func TestStoreRefusesASecondProcess(t *testing.T) {
+	if dir := os.Getenv("GLINT_TEST_STORE"); dir != "" {
+		_, err := artifact.Open(dir)
+		if !errors.Is(err, glint.ErrInUse) {
+			t.Errorf("%v; want glint.ErrInUse", err)
+		}
+		fmt.Println(err)
+		return
+	}
+	dir := t.TempDir()
+	open(t, dir)
+	half := filepath.Join(dir, "tmp", "blob-of-the-first")
+	if err := os.WriteFile(half, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestStoreRefusesASecondProcess$")
+	cmd.Env = append(os.Environ(), "GLINT_TEST_STORE="+dir)
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), fmt.Sprintf("process %d works in it", os.Getpid())) {
+		t.Errorf("%v: %s", err, out)
+	}
+	if _, err := os.Stat(half); err != nil {
+		t.Errorf("the second process took away what the first was writing: %v", err)
 	}
 }

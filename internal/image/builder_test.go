@@ -28,6 +28,7 @@ func newBuilder(t testing.TB, dir string) *Builder {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { store.Close() })
 	b, err := NewBuilder(Config{Dir: filepath.Join(dir, "images"), Artifacts: store})
 	if err != nil {
 		t.Fatal(err)
