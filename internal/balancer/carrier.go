@@ -9,9 +9,9 @@ import (
 
 // A Table is all that one carrier carries, of all stacks.
 type Table struct {
-	Generations map[string]int // by stack; for people
-	Backends    []Backend      // sorted by name
-	Hosts       map[string]string
+	Generations map[string]int    // by stack; for people
+	Backends    []Backend         // sorted by name
+	Hosts       map[string]string // host name → name of a backend; empty: a service that is not there
 }
 
 // A Backend is a port of a service at its stable address.

@@ -1,6 +1,7 @@
 package haproxy
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -71,6 +72,8 @@ frontend public
   http-request return status 404 content-type text/plain lf-string "Glint: no route for the host name %%[req.hdr(host),host_only,lower]\n" if !{ var(txn.old) -m bool } !{ var(txn.to) -m found }
   use_backend to-public if { var(txn.old) -m bool }
   use_backend %%[var(txn.to)]
+backend nowhere
+  http-request return status 503 content-type text/plain string "Glint: the service of this host name is not there.\n"
 backend to-services
   option http-server-close
   http-reuse never
@@ -81,10 +84,13 @@ backend to-public
   server next unix@%[11]s/public send-proxy-v2
 `
 
-// backendText begins a backend. Only an idempotent request is tried again once it has been sent.
+// backendText begins a backend. Only an idempotent request is tried again once it has been sent; HAProxy can do that only when it
+// had all of it, or as much as fits its buffer, before it sent the first byte.
 const backendText = `backend %s
   balance leastconn
-  http-request disable-l7-retry if !{ method GET HEAD OPTIONS TRACE PUT DELETE }
+  acl idempotent method GET HEAD OPTIONS TRACE PUT DELETE
+  http-request wait-for-body time 10s if idempotent
+  http-request disable-l7-retry if !idempotent
   server none %s backup
 `
 
@@ -112,7 +118,7 @@ func (p *Proxy) render(t balancer.Table) rendering {
 	}
 	public := ""
 	for _, host := range slices.Sorted(maps.Keys(t.Hosts)) {
-		fmt.Fprintf(&routes, "%s %s\n", host, t.Hosts[host])
+		fmt.Fprintf(&routes, "%s %s\n", host, cmp.Or(t.Hosts[host], "nowhere"))
 		public = fmt.Sprintf("  bind %s\n", p.cfg.Public)
 	}
 	r := rendering{mapText: routes.String()}

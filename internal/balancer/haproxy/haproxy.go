@@ -234,7 +234,7 @@ func valid(t balancer.Table) error {
 		if !hostName.MatchString(host) {
 			return fmt.Errorf("host name %q: want letters, digits, dots and hyphens, such as shop.example.org: %w", host, glint.ErrInvalid)
 		}
-		if !names[to] {
+		if to != "" && !names[to] {
 			return fmt.Errorf("host name %s leads to %s, which no HTTP port is called: %w", host, to, glint.ErrInvalid)
 		}
 	}

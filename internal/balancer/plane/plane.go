@@ -175,7 +175,10 @@ func (p *Plane) translate(stacks map[string]glint.Routes) (map[string]balancer.T
 			if other, taken := l7.Hosts[host]; taken {
 				return nil, nil, fmt.Errorf("host name %s of stack %s leads to %s already: %w", host, stack, other, glint.ErrInUse)
 			}
-			l7.Hosts[host] = backendName(stack, h.To.Service, h.To.Port)
+			l7.Hosts[host] = ""
+			if name := backendName(stack, h.To.Service, h.To.Port); slices.ContainsFunc(l7.Backends, func(b balancer.Backend) bool { return b.Name == name }) {
+				l7.Hosts[host] = name
+			}
 		}
 	}
 	slices.SortFunc(vips, netip.Addr.Compare)

@@ -1,8 +1,6 @@
 package plane_test
 
 import (
-	"fmt"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -100,8 +98,3 @@ func (r *reaper) wait(t *testing.T) {
 	}
 }
 
-func ownUntilKilled(dir string) int {
-	fmt.Println("not yet", dir)
-	_ = os.Stdout
-	return 1
-}
