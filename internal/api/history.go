@@ -94,7 +94,7 @@ func (s *server) past(ctx context.Context, stack string, st standing) ([]judged,
 	return list, nil
 }
 
-func (s *server) revisions(ctx context.Context, in *stackPath) ([]RevisionStatus, error) {
+func (s *server) revisions(ctx context.Context, in *StackPath) ([]RevisionStatus, error) {
 	if _, err := s.history(ctx, in.Stack); err != nil {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func (s *server) revisions(ctx context.Context, in *stackPath) ([]RevisionStatus
 }
 
 type releaseInput struct {
-	stackPath
+	StackPath
 	Number int `path:"number" minimum:"1"`
 }
 
@@ -130,7 +130,7 @@ func (s *server) release(ctx context.Context, in *releaseInput) (glint.Release, 
 }
 
 type eventsInput struct {
-	stackPath
+	StackPath
 	After int64 `query:"after" default:"-1" doc:"events with a seq above this; -1: the newest"`
 	Limit int   `query:"limit" default:"100" minimum:"1" maximum:"10000"`
 }
@@ -144,7 +144,7 @@ func (s *server) events(ctx context.Context, in *eventsInput) ([]glint.Event, er
 }
 
 type followInput struct {
-	stackPath
+	StackPath
 	After int64 `query:"after" default:"-1" doc:"begin after this seq; -1: with what is new"`
 	Last  int64 `header:"Last-Event-ID" default:"-1" doc:"what a client that reconnects has seen; goes before after"`
 }

@@ -1,11 +1,13 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -20,13 +22,10 @@ func newTicker() *time.Ticker { return time.NewTicker(heartbeat) }
 
 // describeImages adds the operations on blobs and images.
 func (s *server) describeImages(api huma.API, op func(id, method, path, summary string) huma.Operation) {
-	handle(api, op("images", "GET", "/images", "The sealed images"), func(ctx context.Context, _ *struct{}) ([]glint.Image, error) {
-		list, err := s.Images.List(ctx)
-		return append([]glint.Image{}, list...), err
-	})
+	handle(api, op("images", "GET", "/images", "The sealed images"), s.images)
 	stream(api, op("seal", "POST", "/images", "Seal an image; its layers must have been put as blobs"),
 		"text/event-stream", "Each message is a SealEvent; the last one has a digest or an error.", s.seal)
-	huma.Register(api, op("has", "HEAD", "/blobs/{digest}", "Whether the server holds a blob"), func(_ context.Context, in *blobPath) (*struct{}, error) {
+	huma.Register(api, op("has", "HEAD", "/blobs/{digest}", "Whether the server holds a blob"), func(_ context.Context, in *BlobPath) (*struct{}, error) {
 		if _, err := in.digest(); err != nil {
 			return nil, problem(err)
 		}
@@ -40,11 +39,24 @@ func (s *server) describeImages(api huma.API, op func(id, method, path, summary 
 	huma.Register(api, put, func(ctx context.Context, in *putInput) (*struct{}, error) { return nil, problem(s.put(ctx, in)) })
 }
 
-type blobPath struct {
+func (s *server) images(context.Context, *struct{}) ([]glint.Image, error) {
+	all, err := s.Images.List()
+	list := make([]glint.Image, len(all))
+	for i, info := range all {
+		list[i] = glint.Image{Name: info.Recipe.Name, Digest: info.Digest, From: info.Recipe.Base}
+	}
+	slices.SortFunc(list, func(a, b glint.Image) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Digest, b.Digest))
+	})
+	return list, err
+}
+
+// A BlobPath is the part of a path that names a blob.
+type BlobPath struct {
 	Digest glint.Digest `path:"digest"`
 }
 
-func (b blobPath) digest() (glint.Digest, error) {
+func (b BlobPath) digest() (glint.Digest, error) {
 	if !b.Digest.Valid() {
 		return "", refuse(http.StatusUnprocessableEntity, CodeInvalid, "%q is not a digest: want sha256: and 64 hexadecimal digits", b.Digest)
 	}
@@ -53,7 +65,7 @@ func (b blobPath) digest() (glint.Digest, error) {
 
 // putInput reads no body: a blob does not fit into memory.
 type putInput struct {
-	blobPath
+	BlobPath
 	body io.Reader
 	size int64 // -1: not said
 }
@@ -144,15 +156,21 @@ func (s *server) sealed(ctx context.Context, recipe image.Recipe, progress func(
 			logPanic("sealing "+recipe.Name, what)
 		}
 	}()
-	d, cached, err := s.Images.Seal(ctx, recipe, progress)
+	before, err := s.Images.List()
 	if err != nil {
 		return SealEvent{Error: err.Error(), Code: classify(err).Code}
 	}
-	return SealEvent{Digest: d, Cached: cached}
+	inputs := recipe.Digest()
+	cached := !recipe.Refresh && slices.ContainsFunc(before, func(i image.Info) bool { return i.Inputs == inputs })
+	im, err := s.Images.Seal(ctx, recipe, func(p image.Progress) { progress(p.Text) })
+	if err != nil {
+		return SealEvent{Error: err.Error(), Code: classify(err).Code}
+	}
+	return SealEvent{Digest: im.Digest, Cached: cached}
 }
 
 type logsInput struct {
-	instancePath
+	InstancePath
 	Tail   int  `query:"tail" default:"-1" minimum:"-1" doc:"lines from the end; -1: all"`
 	Follow bool `query:"follow"`
 }

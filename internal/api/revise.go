@@ -14,27 +14,28 @@ import (
 )
 
 type applyInput struct {
-	stackPath
+	StackPath
 	Body ApplyRequest
 }
 
 type rollbackInput struct {
-	stackPath
+	StackPath
 	Body RollbackRequest
 }
 
 type wordInput struct {
-	stackPath
+	StackPath
 	Body WordRequest
 }
 
 type replaceInput struct {
-	instancePath
+	InstancePath
 	Body WordRequest
 }
 
-type instancePath struct {
-	stackPath
+// An InstancePath is the part of a path that names an instance.
+type InstancePath struct {
+	StackPath
 	Service string `path:"service"`
 	N       int    `path:"n" minimum:"1"`
 }
@@ -141,7 +142,7 @@ func (s *server) unsealed(rel glint.Release) (items []string, err error) {
 	for _, d := range order {
 		switch _, err := s.Images.Open(d); {
 		case errors.Is(err, glint.ErrNotFound):
-			items = append(items, fmt.Sprintf("%s: there is no sealed image %s on this server; build it with glint apply or glint image build", users[d], d))
+			items = append(items, fmt.Sprintf("%s: there is no sealed image %s on this server; seal it first (glint apply does)", users[d], d))
 		case err != nil:
 			return nil, fmt.Errorf("looking for image %s: %w", d.Short(), err)
 		}

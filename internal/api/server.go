@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"sync"
 	"time"
 
@@ -36,14 +37,11 @@ type Config struct {
 	Now       func() time.Time
 }
 
-// A Sealer makes sealed images and finds them again.
+// A Sealer makes sealed images and finds them again: see image.Builder.
 type Sealer interface {
 	image.Library
-	// Seal makes an image, or finds that it is there already (cached). It calls progress with a line for people at
-	// every step; one call at a time.
-	Seal(ctx context.Context, recipe image.Recipe, progress func(line string)) (d glint.Digest, cached bool, err error)
-	// List returns the sealed images, sorted by name and digest.
-	List(ctx context.Context) ([]glint.Image, error)
+	Seal(ctx context.Context, r image.Recipe, progress func(image.Progress)) (image.Sealed, error)
+	List() ([]image.Info, error)
 }
 
 // Blobs keeps bytes under their digest: see artifact.Store.
@@ -62,15 +60,15 @@ type server struct {
 func NewServer(cfg Config) http.Handler {
 	s := &server{Config: cfg, ledgers: map[string]*ledger{}}
 	mux := http.NewServeMux()
-	s.describe(humago.New(mux, description(cfg.Version)))
+	s.describe(humago.New(mux, description()))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, refuse(http.StatusNotFound, CodeNotFound, "there is no %s %s; what there is: /openapi.json", r.Method, r.URL.Path))
 	})
 	return s.guard(mux)
 }
 
-func description(version string) huma.Config {
-	c := huma.DefaultConfig("Glint", version)
+func description() huma.Config {
+	c := huma.DefaultConfig("Glint", strconv.Itoa(APIVersion))
 	c.Info.Description = "Declared, observed, and why. Over a Unix socket: curl --unix-socket SOCKET http://glint/v1/stacks"
 	c.CreateHooks, c.DocsPath, c.SchemasPath = nil, "", "" // no $schema in answers, and no page that loads scripts from elsewhere
 	c.RejectUnknownQueryParameters = true
@@ -82,6 +80,7 @@ func (s *server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		out := &tracked{ResponseWriter: w}
 		if r.Body != nil && r.Body != http.NoBody {
+			r = r.WithContext(r.Context()) // net/http looks at its own copy to learn whether a body was asked for
 			r.Body = &steady{ReadCloser: r.Body, conn: http.NewResponseController(w)}
 		}
 		defer func() {

@@ -16,7 +16,8 @@ import (
 	"github.com/glint-infra/glint/internal/store"
 )
 
-type stackPath struct {
+// A StackPath is the part of a path that names a stack. Exported, because huma fills in only what it can see.
+type StackPath struct {
 	Stack string `path:"stack"`
 }
 
@@ -43,7 +44,7 @@ func (s *server) stacks(ctx context.Context, _ *struct{}) ([]Summary, error) {
 	return list, nil
 }
 
-func (s *server) status(ctx context.Context, in *stackPath) (Status, error) {
+func (s *server) status(ctx context.Context, in *StackPath) (Status, error) {
 	return s.look(ctx, in.Stack)
 }
 

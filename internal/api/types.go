@@ -73,8 +73,8 @@ type InstanceStatus struct {
 // ApplyRequest asks for a release to become the stack's newest revision.
 type ApplyRequest struct {
 	Release glint.Release `json:"release"`
-	By      string        `json:"by,omitempty"` // empty: the user at the other end of the socket
-	Comment string        `json:"comment,omitempty"`
+	By      string        `json:"by,omitempty" maxLength:"100" pattern:"^\\P{Cc}*$" patternDescription:"one line"` // empty: the user at the other end of the socket
+	Comment string        `json:"comment,omitempty" maxLength:"1000" pattern:"^\\P{Cc}*$" patternDescription:"one line"`
 	Retry   bool          `json:"retry,omitempty"` // try versions again that failed before
 	After   int           `json:"after,omitempty"` // refuse with a conflict when the newest revision is another; 0: whatever it is
 }
@@ -88,14 +88,14 @@ type ApplyReply struct {
 // RollbackRequest asks for an earlier revision's release again. To 0 means the one before the stable one.
 type RollbackRequest struct {
 	To      int    `json:"to,omitempty"`
-	By      string `json:"by,omitempty"`
-	Comment string `json:"comment,omitempty"`
+	By      string `json:"by,omitempty" maxLength:"100" pattern:"^\\P{Cc}*$" patternDescription:"one line"`
+	Comment string `json:"comment,omitempty" maxLength:"1000" pattern:"^\\P{Cc}*$" patternDescription:"one line"`
 }
 
 // WordRequest is a person's word about a stack or an instance.
 type WordRequest struct {
-	By      string `json:"by,omitempty"`
-	Comment string `json:"comment,omitempty"`
+	By      string `json:"by,omitempty" maxLength:"100" pattern:"^\\P{Cc}*$" patternDescription:"one line"`
+	Comment string `json:"comment,omitempty" maxLength:"1000" pattern:"^\\P{Cc}*$" patternDescription:"one line"`
 }
 
 // A PlanReply is what would be done, by the planner that would do it.

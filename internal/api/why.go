@@ -9,7 +9,7 @@ import (
 )
 
 type whyInput struct {
-	stackPath
+	StackPath
 	Service string `query:"service"`
 	N       int    `query:"n" minimum:"1" doc:"with a service: one of its instances"`
 }
