@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 
 	"github.com/glint-infra/glint"
 	"github.com/glint-infra/glint/internal/api"
@@ -65,15 +66,16 @@ func (c *cli) build(ctx context.Context, remote *api.Client, d *declare.Declarat
 	}
 	said := ""
 	digest, cached, err := remote.Seal(ctx, recipe, func(e api.SealEvent) {
-		if e.Progress != "" && e.Progress != said && e.Digest == "" {
+		done := e.Digest != "" || strings.HasPrefix(e.Progress, "unchanged") || strings.HasPrefix(e.Progress, "sealed") // said below
+		if !done && e.Progress != "" && e.Progress != said {
 			said = e.Progress
-			c.say("%s", step("build", i.Name+"  "+clean(said), age(c.Now().Sub(began))))
+			c.say("%s", step("build", i.Name+"  "+clean(said), seconds(c.Now().Sub(began))))
 		}
 	})
 	if err != nil {
 		return "", err
 	}
-	how := age(c.Now().Sub(began))
+	how := seconds(c.Now().Sub(began))
 	if cached {
 		how = "unchanged"
 	}

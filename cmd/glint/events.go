@@ -48,7 +48,10 @@ one of revision, phase, create, ready, leave, route, gone, verdict, incident.`,
 			if !follow {
 				return nil
 			}
-			return remote.Follow(cmd.Context(), stack, seq, c.tell)
+			if err := remote.Follow(cmd.Context(), stack, seq, c.tell); cmd.Context().Err() == nil {
+				return err
+			}
+			return nil // Ctrl-C is how following ends
 		},
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what happens, until Ctrl-C")

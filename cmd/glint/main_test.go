@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A world is a server over a pretend platform whose clock runs a hundred times as fast as ours. All else is real.
+// A world is a server over a pretend platform whose clock runs twenty times as fast as ours. All else is real.
 type world struct {
 	*sim.World
 	store  store.Store

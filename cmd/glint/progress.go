@@ -17,14 +17,14 @@ type narrator struct {
 	began    time.Time // by the clock of the server
 	wanted   map[string]int
 
-	pending []glint.Event // of one kind, service and blueprint
-	created map[glint.ID]bool
+	pending []glint.Event       // of one kind, service and blueprint
+	created map[string]glint.ID // the newest, by service
 	ready   map[glint.ID]bool
 	failed  glint.Event // the last one that left because it did not work
 }
 
 func newNarrator(say func(string), rev glint.Revision, rel glint.Release) *narrator {
-	n := &narrator{say: say, revision: rev.Number, began: rev.At, wanted: map[string]int{}, created: map[glint.ID]bool{}, ready: map[glint.ID]bool{}}
+	n := &narrator{say: say, revision: rev.Number, began: rev.At, wanted: map[string]int{}, created: map[string]glint.ID{}, ready: map[glint.ID]bool{}}
 	for _, s := range rel.Services {
 		n.wanted[s.Name] = s.Instances
 	}
@@ -33,17 +33,37 @@ func newNarrator(say func(string), rev glint.Revision, rel glint.Release) *narra
 
 // hear takes the next event.
 func (n *narrator) hear(e glint.Event) {
+	if quiet(e) {
+		return
+	}
 	if len(n.pending) > 0 {
-		if p := n.pending[0]; p.Kind != e.Kind || p.Blueprint != e.Blueprint || p.Service != e.Service || loud(e) || loud(p) {
+		p := n.pending[0]
+		together := e.Kind == glint.EventCreate || e.Kind == glint.EventGone || p.Service == e.Service
+		if p.Kind != e.Kind || p.Blueprint != e.Blueprint || !together || loud(e) || loud(p) {
 			n.flush()
 		}
 	}
 	n.pending = append(n.pending, e)
 }
 
+// quiet events are no news to who follows: others tell the same.
+func quiet(e glint.Event) bool {
+	switch e.Kind {
+	case glint.EventPhase:
+		return !strings.HasPrefix(e.Text, "rolls") && !strings.HasPrefix(e.Text, "returns")
+	case glint.EventRoute:
+		return !e.ID.IsZero()
+	case glint.EventLeave:
+		return strings.HasPrefix(e.Text, "drained")
+	case glint.EventVerdict:
+		return e.Reason != glint.RejectedFor
+	}
+	return e.Kind == glint.EventRevision
+}
+
 // loud events get a line of their own.
 func loud(e glint.Event) bool {
-	return len(e.Tail) > 0 || broke(e) || e.Kind == glint.EventVerdict || e.Kind == glint.EventIncident || e.Kind == glint.EventRevision
+	return len(e.Tail) > 0 || broke(e) || e.Kind == glint.EventVerdict || e.Kind == glint.EventIncident
 }
 
 // broke reports whether the event tells of an instance that did not do its work.
@@ -65,12 +85,10 @@ func (n *narrator) flush() {
 	e := events[0]
 	switch e.Kind {
 	case glint.EventPhase:
-		if strings.HasPrefix(e.Text, "rolls") || strings.HasPrefix(e.Text, "returns") {
-			n.line("rollout", e, e.Service+" "+e.Text)
-		}
+		n.line("rollout", e, e.Service+" "+e.Text)
 	case glint.EventCreate:
 		for _, e := range events {
-			n.created[e.ID] = true
+			n.created[e.Service] = e.ID
 		}
 		n.line("create", e, names(events))
 	case glint.EventReady:
@@ -78,17 +96,13 @@ func (n *narrator) flush() {
 	case glint.EventLeave:
 		n.leave(events)
 	case glint.EventRoute:
-		if e.ID.IsZero() {
-			generation, _, _ := strings.Cut(strings.TrimPrefix(e.Text, "routes "), ":")
-			n.line("route", e, generation)
-		}
+		generation, _, _ := strings.Cut(strings.TrimPrefix(e.Text, "routes "), ":")
+		n.line("route", e, generation)
 	case glint.EventGone:
 		n.line("gone", e, names(events))
 	case glint.EventVerdict:
-		if e.Reason == glint.RejectedFor {
-			_, text, _ := strings.Cut(e.Text, ": ")
-			n.line("rejected", e, text)
-		}
+		_, text, _ := strings.Cut(e.Text, ": ")
+		n.line("rejected", e, text)
 	case glint.EventIncident:
 		n.line("incident", e, strings.TrimPrefix(sentenceOf(e), "incident: "))
 	}
@@ -139,7 +153,7 @@ func (n *narrator) tail(e glint.Event) {
 }
 
 func (n *narrator) line(verb string, e glint.Event, text string) {
-	n.say(step(verb, clean(text), age(e.At.Sub(n.began))))
+	n.say(step(verb, clean(text), seconds(e.At.Sub(n.began))))
 }
 
 // step is one line of progress: what, on what, and how long after the beginning.

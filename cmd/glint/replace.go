@@ -86,7 +86,7 @@ func (c *cli) replace(ctx context.Context, name string, o carrying) error {
 	case err != nil:
 		return fmt.Errorf("following the replacement of %s: %w", s, err)
 	}
-	return c.wasReplaced(ctx, remote, s, done, began)
+	return c.wasReplaced(s, n.created[s.service], done, began)
 }
 
 // replacedBy is over when the instance is gone and its service has all that it wants.
@@ -110,15 +110,9 @@ func replacedBy(s subject) func(api.Status, error) bool {
 	}
 }
 
-func (c *cli) wasReplaced(ctx context.Context, remote *api.Client, s subject, done replaced, began time.Time) error {
-	why, err := remote.Why(ctx, s.stack, s.service, s.n)
-	if err != nil {
-		return err
-	}
-	if next, ok := lastOf(why.Events, func(e glint.Event) bool {
-		return e.Kind == glint.EventCreate && e.For.Short() == s.String()
-	}); ok {
-		done.By = next.ID.Short()
+func (c *cli) wasReplaced(s subject, by glint.ID, done replaced, began time.Time) error {
+	if !by.IsZero() {
+		done.By = by.Short()
 	}
 	took := c.Now().Sub(began)
 	done.Done, done.Seconds = true, took.Seconds()
@@ -126,9 +120,9 @@ func (c *cli) wasReplaced(ctx context.Context, remote *api.Client, s subject, do
 	case c.json():
 		return c.print(done)
 	case done.By != "":
-		c.say("%s", c.paint(good, fmt.Sprintf("%s was replaced by %s (%s)", s, done.By, age(took))))
+		c.say("%s", c.paint(good, fmt.Sprintf("%s was replaced by %s (%s)", s, done.By, seconds(took))))
 	default:
-		c.say("%s", c.paint(good, fmt.Sprintf("%s was replaced (%s)", s, age(took))))
+		c.say("%s", c.paint(good, fmt.Sprintf("%s was replaced (%s)", s, seconds(took))))
 	}
 	return nil
 }

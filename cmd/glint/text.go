@@ -10,6 +10,8 @@ import (
 	"unicode"
 
 	"github.com/charmbracelet/lipgloss"
+
+	"github.com/glint-infra/glint"
 )
 
 func (c *cli) json() bool { return c.format == "json" }
@@ -96,6 +98,14 @@ func age(d time.Duration) string {
 		return fmt.Sprintf("%dh", int(d.Hours()))
 	}
 	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}
+
+// seconds is how long a step took: 0.4s, 21.4s, 3m10s.
+func seconds(d time.Duration) string {
+	if d = max(d, 0); d < 2*time.Minute {
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	}
+	return glint.Duration(d.Round(time.Second)).String()
 }
 
 // plural writes a number of things.

@@ -79,7 +79,7 @@ func (v verdict) applied(c *cli, code int) applied {
 
 // lines is the verdict for people.
 func (v verdict) lines(c *cli) []string {
-	r, took := fmt.Sprintf("r%d", v.rev.Number), age(c.Now().Sub(v.began))
+	r, took := fmt.Sprintf("r%d", v.rev.Number), seconds(c.Now().Sub(v.began))
 	switch {
 	case v.late:
 		return []string{
