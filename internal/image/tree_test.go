@@ -17,6 +17,7 @@ import (
 
 	"github.com/erofs/go-erofs"
 	"golang.org/x/sys/unix"
+	"pgregory.net/rapid"
 
 	"github.com/glint-infra/glint"
 )
@@ -316,4 +317,63 @@ func names(in *inode) int {
 		n += names(child)
 	}
 	return n
+}
+
+// TestWhiteoutsHide puts a layer with OCI whiteouts over another, as the local platform does.
+func TestWhiteoutsHide(t *testing.T) {
+	lower := mount(t, erofsOf(t, tarOf(t, file("keep", "low"), file("gone", ""), file("dir/gone", ""), file("dir/keep", ""), file("closed/gone", ""))))
+	upper := mount(t, erofsOf(t, tarOf(t, file(".wh.gone", ""), file("dir/.wh.gone", ""), file("closed/new", ""), file("closed/.wh..wh..opq", ""), file("added", ""))))
+	dir := t.TempDir()
+	if err := unix.Mount("overlay", dir, "overlay", unix.MS_RDONLY, "lowerdir="+upper+":"+lower); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	var got []string
+	err := fs.WalkDir(os.DirFS(dir), ".", func(name string, d fs.DirEntry, err error) error {
+		got = append(got, name)
+		return err
+	})
+	if wants := ". added closed closed/new dir dir/keep keep"; err != nil || strings.Join(got, " ") != wants {
+		t.Errorf("seen %q (%v); want %q", got, err, wants)
+	}
+}
+
+// TestSealHoldsTheTree makes layers of entries that get in each other's way. What is accepted is sealed as it is.
+func TestSealHoldsTheTree(t *testing.T) {
+	name := rapid.StringMatching(`(\./|/)?[ab](/[abc]){0,2}|[ab]/(\.wh\.[ab]|\.wh\.\.wh\.\.opq)`)
+	entry := rapid.Custom(func(t *rapid.T) tarEntry {
+		switch rapid.IntRange(0, 4).Draw(t, "kind") {
+		case 0:
+			return folder(name.Draw(t, "folder"))
+		case 1:
+			return link(name.Draw(t, "link"), name.Draw(t, "to"))
+		case 2:
+			return hard(name.Draw(t, "hard"), name.Draw(t, "to"))
+		default:
+			return file(name.Draw(t, "file"), strings.Repeat("x", rapid.SampledFrom([]int{0, 1, 4000, 4096, 9000}).Draw(t, "size")))
+		}
+	})
+	rapid.Check(t, func(rt *rapid.T) {
+		b := tarOf(t, rapid.SliceOfN(entry, 0, 12).Draw(rt, "entries")...)
+		tree, err := readTree(bytes.NewReader(b))
+		if err != nil {
+			if !errors.Is(err, glint.ErrInvalid) {
+				rt.Fatalf("%v does not wrap glint.ErrInvalid", err)
+			}
+			return
+		}
+		out, err := os.CreateTemp(t.TempDir(), "")
+		if err != nil {
+			rt.Fatal(err)
+		}
+		defer out.Close()
+		if err := writeErofs(out, tree, bytes.NewReader(b)); err != nil {
+			rt.Fatal(err)
+		}
+		sameNames(t, tree, out)
+	})
 }
