@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
 	"github.com/mdlayher/netlink"
 )
@@ -103,5 +104,15 @@ func IsTCP() []expr.Any {
 	return []expr.Any{
 		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: Reg(0)},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: Reg(0), Data: []byte{syscall.IPPROTO_TCP}},
+	}
+}
+
+// Established goes on only with packets of a connection that was let through before, and with errors about one.
+func Established() []expr.Any {
+	bits := uint32(expr.CtStateBitESTABLISHED | expr.CtStateBitRELATED)
+	return []expr.Any{
+		&expr.Ct{Key: expr.CtKeySTATE, Register: Reg(0)},
+		&expr.Bitwise{SourceRegister: Reg(0), DestRegister: Reg(0), Len: 4, Mask: binaryutil.NativeEndian.PutUint32(bits), Xor: make([]byte, 4)},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: Reg(0), Data: make([]byte, 4)},
 	}
 }

@@ -150,7 +150,7 @@ func (f *Firewall) lookRules(rule func(...expr.Any)) {
 	}
 	rule(iif(&expr.Lookup{SourceRegister: Reg(0), SetName: "links"}, toInstance)...)
 	rule(iif(&expr.Cmp{Op: expr.CmpOpEq, Register: Reg(0), Data: ifname("lo")}, accept())...)
-	rule(append(established(), accept())...)
+	rule(append(Established(), accept())...)
 	for _, p := range f.guarded() {
 		rule(append(destinedTo(p), prohibit())...)
 	}
@@ -160,7 +160,7 @@ func (f *Firewall) lookRules(rule func(...expr.Any)) {
 func (f *Firewall) instanceRules(rule func(...expr.Any)) {
 	rule(&expr.Meta{Key: expr.MetaKeyNFPROTO, Register: Reg(0)}, &expr.Cmp{Op: expr.CmpOpNeq, Register: Reg(0), Data: []byte{unix.NFPROTO_IPV4}}, drop())
 	rule(iif(Source(Reg(4)), &expr.Lookup{SourceRegister: Reg(0), SetName: "members", Invert: true}, drop())...)
-	rule(append(established(), accept())...)
+	rule(append(Established(), accept())...)
 	rule(append(IsTCP(), Source(Reg(0)), Destination(Reg(1)), DestinationPort(Reg(2)),
 		&expr.Lookup{SourceRegister: Reg(0), SetName: "edges"}, accept())...)
 	closed := [][]expr.Any{{ // the host's own addresses; 2 is RTN_LOCAL
@@ -178,16 +178,6 @@ func (f *Firewall) instanceRules(rule func(...expr.Any)) {
 
 func (f *Firewall) guarded() []netip.Prefix {
 	return append([]netip.Prefix{f.cfg.Instances}, f.cfg.Services...)
-}
-
-// established goes on only with packets of a connection that was let through before, and with errors about one.
-func established() []expr.Any {
-	bits := uint32(expr.CtStateBitESTABLISHED | expr.CtStateBitRELATED)
-	return []expr.Any{
-		&expr.Ct{Key: expr.CtKeySTATE, Register: Reg(0)},
-		&expr.Bitwise{SourceRegister: Reg(0), DestRegister: Reg(0), Len: 4, Mask: binaryutil.NativeEndian.PutUint32(bits), Xor: make([]byte, 4)},
-		&expr.Cmp{Op: expr.CmpOpNeq, Register: Reg(0), Data: make([]byte, 4)},
-	}
 }
 
 // destinedTo goes on only with packets to a range of addresses.

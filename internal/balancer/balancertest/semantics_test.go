@@ -15,6 +15,8 @@ func TestSimulatedPlane(t *testing.T) {
 	balancertest.Semantics(t, balancertest.Subject{
 		Balancer: w,
 		Step:     func() { w.Advance(100 * time.Millisecond) },
-		Server:   func(_ *testing.T, id glint.ID) glint.Server { return glint.Server{ID: id, Address: "10.0.0.1", Port: 8080} },
+		Server: func(_ *testing.T, id glint.ID) glint.Server {
+			return glint.Server{ID: id, Address: "10.0.0.1", Port: 8080}
+		},
 	})
 }

@@ -52,7 +52,7 @@ func contentOf(t balancer.Table) (content, error) {
 			c.known[at] = m.ID
 		}
 	}
-	c.rules = 2*len(c.sizes()) + 1
+	c.rules = 2*len(c.sizes()) + 2
 	if len(c.slots) > 0 {
 		c.rules++
 	}
@@ -175,6 +175,9 @@ func (w *writer) chains(c content) {
 	// What still goes to a stable address here found no member. Refuse it, or a program of the host that listens on every
 	// address would answer in the service's name.
 	in := w.chain("refuse", nftables.ChainTypeFilter, nftables.ChainHookInput, nftables.ChainPriorityFilter)
+	// The kernel tracks connections only while some rule asks for it: without this one, the connections of members that left would
+	// break when the last member goes.
+	w.conn.AddRule(&nftables.Rule{Table: w.table, Chain: in, Exprs: append(network.Established(), &expr.Verdict{Kind: expr.VerdictAccept})})
 	w.rule(in, network.Destination(network.Reg(0)), network.DestinationPort(network.Reg(1)),
 		&expr.Lookup{SourceRegister: network.Reg(0), SetName: "services"}, &expr.Reject{Type: unix.NFT_REJECT_TCP_RST})
 	// An instance that reaches itself through its service would not take a packet from its own address.

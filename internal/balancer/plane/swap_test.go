@@ -97,4 +97,3 @@ func (r *reaper) wait(t *testing.T) {
 		t.Fatal(r.failed)
 	}
 }
-
