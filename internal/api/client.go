@@ -275,7 +275,12 @@ func ask[T any](ctx context.Context, c *Client, method, path string, v any) (ans
 		if err != nil {
 			return answer, fmt.Errorf("asking the server: %w", err)
 		}
-		body, with = bytes.NewReader(b), jsonBody
+		body, with = bytes.NewReader(b), func(r *http.Request) {
+			jsonBody(r)
+			if len(b) > 1<<20 {
+				r.Header.Set("Expect", "100-continue") // so that a refusal is heard
+			}
+		}
 	}
 	resp, err := c.do(ctx, method, path, body, with)
 	if err != nil {

@@ -121,6 +121,7 @@ const farewell = 10 * time.Second
 
 // Serve answers requests that come through l until ctx ends, and then lets those under way end. It closes l.
 func Serve(ctx context.Context, l net.Listener, handler http.Handler) error {
+	var unused fresh
 	srv := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -129,6 +130,7 @@ func Serve(ctx context.Context, l net.Listener, handler http.Handler) error {
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return context.WithValue(context.Background(), endKey{}, ctx) },
 		ConnContext:       withPeer,
+		ConnState:         unused.note,
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()
@@ -139,12 +141,46 @@ func Serve(ctx context.Context, l net.Listener, handler http.Handler) error {
 	}
 	grace, cancel := context.WithTimeout(context.Background(), farewell)
 	defer cancel()
+	unused.close()
 	err := srv.Shutdown(grace)
 	if err != nil {
 		err = errors.Join(fmt.Errorf("requests did not end within %s: %w", farewell, err), srv.Close())
 	}
 	<-failed
 	return err
+}
+
+// fresh holds the connections on which nothing was asked yet. Shutdown would wait seconds for each.
+type fresh struct {
+	mu    sync.Mutex
+	conns map[net.Conn]bool
+	ended bool
+}
+
+func (f *fresh) note(c net.Conn, now http.ConnState) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if now != http.StateNew {
+		delete(f.conns, c)
+		return
+	}
+	if f.ended {
+		c.Close()
+		return
+	}
+	if f.conns == nil {
+		f.conns = map[net.Conn]bool{}
+	}
+	f.conns[c] = true
+}
+
+func (f *fresh) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ended = true
+	for c := range f.conns {
+		c.Close()
+	}
 }
 
 type endKey struct{}

@@ -62,9 +62,9 @@ func NewServer(cfg Config) http.Handler {
 	mux := http.NewServeMux()
 	s.describe(humago.New(mux, description()))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, refuse(http.StatusNotFound, CodeNotFound, "there is no %s %s; what there is: /openapi.json", r.Method, r.URL.Path))
+		fail(w, refuse(http.StatusNotFound, CodeNotFound, "there is no %s %s; what there is: /openapi.json", r.Method, r.URL.Path))
 	})
-	return s.guard(mux)
+	return guard(mux)
 }
 
 func description() huma.Config {
@@ -76,7 +76,7 @@ func description() huma.Config {
 }
 
 // guard keeps one bad request from harming the server: panics become answers, and bodies must keep coming.
-func (s *server) guard(next http.Handler) http.Handler {
+func guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		out := &tracked{ResponseWriter: w}
 		if r.Body != nil && r.Body != http.NoBody {
@@ -94,7 +94,7 @@ func (s *server) guard(next http.Handler) http.Handler {
 			if out.begun {
 				panic(http.ErrAbortHandler) // cut the connection: half an answer must not look whole
 			}
-			s.fail(w, refuse(http.StatusInternalServerError, CodeInternal, "the server failed over this request; its log says how"))
+			fail(w, refuse(http.StatusInternalServerError, CodeInternal, "the server failed over this request; its log says how"))
 		}()
 		next.ServeHTTP(out, r)
 	})
@@ -105,7 +105,7 @@ func logPanic(doing string, what any) {
 }
 
 // fail answers with an error outside of huma.
-func (s *server) fail(w http.ResponseWriter, e *Error) {
+func fail(w http.ResponseWriter, e *Error) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(e.Status)
 	_ = huma.DefaultJSONFormat.Marshal(w, problem(e)) // the client may be gone
@@ -192,7 +192,21 @@ func complete(op huma.Operation) huma.Operation {
 	if op.MaxBodyBytes == 0 {
 		op.MaxBodyBytes = maxWord
 	}
+	op.Middlewares = huma.Middlewares{unread(op.MaxBodyBytes)}
 	return op
+}
+
+// unread refuses a body that says that it is too large before it is sent (RFC 9110, 10.1.1). Otherwise the sender would
+// find a broken connection, and no answer.
+func unread(limit int64) func(huma.Context, func(huma.Context)) {
+	return func(c huma.Context, next func(huma.Context)) {
+		r, w := humago.Unwrap(c)
+		if r.ContentLength > limit {
+			fail(w, refuse(http.StatusRequestEntityTooLarge, CodeTooLarge, "a body of %d bytes is larger than the limit of %s", r.ContentLength, glint.Bytes(limit)))
+			return
+		}
+		next(c)
+	}
 }
 
 // describe adds every operation.

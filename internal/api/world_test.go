@@ -167,13 +167,16 @@ func (w *world) outcomes() string {
 // curl asks by hand.
 func (w *world) curl(method, path, body string) (status int, kind, text string) {
 	w.t.Helper()
-	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) {
+	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true, ExpectContinueTimeout: time.Minute, DialContext: func(context.Context, string, string) (net.Conn, error) {
 		return net.Dial("unix", w.socket)
 	}}}
 	req, err := http.NewRequest(method, "http://glint"+path, strings.NewReader(body))
 	check(w.t, err)
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if len(body) > 1<<16 { // as curl does
+		req.Header.Set("Expect", "100-continue")
 	}
 	resp, err := c.Do(req)
 	check(w.t, err)
