@@ -251,7 +251,7 @@ func (p *Platform) letGo(ctx context.Context, in *life) error {
 func (p *Platform) fail(ctx context.Context, in *life, why error) {
 	text, lasting := reason(in, why)
 	err := p.sweep(ctx, in)
-	_ = in.note(func(r *record) { // when even this cannot be written, List goes on to say accepted or held
+	in.noteAnyway(func(r *record) {
 		if r.Exit != nil { // it died by itself meanwhile, and that was seen
 			return
 		}

@@ -41,11 +41,12 @@ func (p *Platform) watch(in *life) error {
 	})
 	keeper, err := r.Keeper.watch()
 	if err != nil {
-		return p.orphaned(in)
+		p.orphaned(in)
+		return nil
 	}
 	p.watches.Go(func() {
 		if keeper.wait(p.stop) == nil {
-			_ = p.orphaned(in) // not written down: the next server finds out again
+			p.orphaned(in)
 		}
 		keeper.close()
 	})
@@ -53,13 +54,11 @@ func (p *Platform) watch(in *life) error {
 }
 
 // orphaned taints an instance whose program outlived its keeper.
-func (p *Platform) orphaned(in *life) error {
-	r, known := in.record()
-	if !known || !r.Init.alive() || r.Tainted != "" {
-		return nil
+func (p *Platform) orphaned(in *life) {
+	if r, known := in.record(); known && r.Init.alive() && r.Tainted == "" {
+		in.noteAnyway(func(r *record) { r.Tainted = keeperDied })
+		p.hint()
 	}
-	defer p.hint()
-	return in.note(func(r *record) { r.Tainted = keeperDied })
 }
 
 // died writes down how a program ended. init is zero when nobody was watching.
@@ -72,7 +71,7 @@ func (p *Platform) died(in *life, init processWatch) {
 	exit.Code, exit.Signal = p.status(in, r, init)
 	exit.OutOfMemory = exit.Code == 128+int(syscall.SIGKILL) && p.groups.outOfMemory(in.id.Key())
 	exit.Tail = tail(in.dir, tailLines)
-	_ = in.note(func(r *record) { // not written down: the next server finds out again
+	in.noteAnyway(func(r *record) {
 		if r.Exit == nil {
 			r.Exit = &exit
 		}

@@ -179,7 +179,7 @@ func (p *Platform) forgetBoot() error {
 	}
 	path := filepath.Join(p.cfg.RunDir, "boot")
 	if was, err := os.ReadFile(path); err == nil && string(was) != string(boot) {
-		for _, dir := range []string{"i", "crun", "trash", "fs"} {
+		for _, dir := range []string{"i", "crun", "trash"} { // the roots go when nobody is found to use them
 			if err := os.RemoveAll(filepath.Join(p.cfg.RunDir, dir)); err != nil {
 				return err
 			}

@@ -74,7 +74,12 @@ func (in *life) record() (record, bool) {
 }
 
 // note changes the record, on disk first. It does nothing once the instance is gone.
-func (in *life) note(change func(*record)) error {
+func (in *life) note(change func(*record)) error { return in.change(change, false) }
+
+// noteAnyway changes what is listed also when the disk refuses: the next server will find out again.
+func (in *life) noteAnyway(change func(*record)) { _ = in.change(change, true) }
+
+func (in *life) change(change func(*record), anyway bool) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.gone {
@@ -90,10 +95,12 @@ func (in *life) note(change func(*record)) error {
 	if err == nil {
 		err = writeFile(filepath.Join(in.dir, "record"), b)
 	}
+	if err == nil || anyway {
+		in.rec = &next
+	}
 	if err != nil {
 		return fmt.Errorf("noting the state of %s: %w", in.id, err)
 	}
-	in.rec = &next
 	return nil
 }
 

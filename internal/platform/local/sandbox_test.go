@@ -225,6 +225,9 @@ func TestSandbox(t *testing.T) {
 	s.Names = []string{"cache"}
 	create(t, p, s)
 	in := reach(t, p, s.ID, glint.Running)
+	if !settle(func() bool { return answers(in.Address) }) { // then it is the program that is looked at, not the runtime
+		t.Fatal("it does not answer")
+	}
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", in.Pid))
 	if err != nil {
 		t.Fatal(err)
