@@ -237,7 +237,7 @@ func TestSealDebianCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("the person pressed Ctrl-C")
 	_, err := b.Seal(ctx, redis(), func(p Progress) {
-		if strings.HasSuffix(p.Text, ": unpacking") {
+		if strings.HasSuffix(p.Text, ": downloading") {
 			cancel(why)
 		}
 	})
