@@ -3,8 +3,10 @@ package local
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/glint-infra/glint"
 )
@@ -19,6 +21,7 @@ func (p *Platform) adopt() error {
 	if err != nil {
 		return err
 	}
+	var newest time.Time
 	for _, e := range entries {
 		id, err := glint.ParseKey(e.Name())
 		if err != nil {
@@ -37,6 +40,9 @@ func (p *Platform) adopt() error {
 		}
 		in.rec = &r
 		p.lives[id] = in
+		if addr, err := netip.ParseAddr(r.Address); err == nil && r.Created.After(newest) {
+			p.last, newest = addr, r.Created
+		}
 	}
 	var errs []error
 	for _, in := range p.all() {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/glint-infra/glint"
 	"github.com/glint-infra/glint/internal/image"
@@ -24,7 +25,7 @@ import (
 
 // A lab is a place for one platform, and what tests need to look at it.
 type lab struct {
-	t     *testing.T
+	t     testing.TB
 	dir   string
 	cfg   local.Config
 	shelf shelf
@@ -55,7 +56,11 @@ func (b book) Forget(string) error { return nil }
 
 var labs atomic.Int64
 
-func newLab(t *testing.T) *lab {
+func newLab(t *testing.T) *lab { return makeLab(t) }
+
+func benchLab(b *testing.B) *lab { return makeLab(b) }
+
+func makeLab(t testing.TB) *lab {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "glint-lab-")
 	if err != nil {
@@ -108,7 +113,7 @@ func (l *lab) seal(img image.Sealed, fills ...func(root string)) glint.Digest {
 	return img.Digest
 }
 
-func sumOf(t *testing.T, path string) glint.Digest {
+func sumOf(t testing.TB, path string) glint.Digest {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
@@ -122,7 +127,7 @@ func sumOf(t *testing.T, path string) glint.Digest {
 	return glint.Digest("sha256:" + hex.EncodeToString(h.Sum(nil)))
 }
 
-func copyFile(t *testing.T, from, to string) {
+func copyFile(t testing.TB, from, to string) {
 	t.Helper()
 	b, err := os.ReadFile(from)
 	if err == nil {
@@ -210,11 +215,30 @@ func (l *lab) leftovers() []string {
 			add("cgroup", g)
 		}
 	}
+	add("below the cgroups:", l.belowCgroups()...)
 	for _, dir := range []string{"i", "crun", "fs/roots", "fs/points", "fs/layers", "trash"} {
 		files, _ := filepath.Glob(filepath.Join(l.cfg.RunDir, dir, "*"))
 		add("file", files...)
 	}
 	return left
+}
+
+// belowCgroups names files of ours in the file system that cgroups are mounted on, where nobody sees them.
+func (l *lab) belowCgroups() []string {
+	at := filepath.Join(l.dir, "below")
+	if err := os.MkdirAll(at, 0o700); err != nil {
+		return []string{err.Error()}
+	}
+	if err := unix.Mount("/sys/fs/cgroup", at, "", unix.MS_BIND, ""); err != nil {
+		return []string{err.Error()}
+	}
+	defer unix.Unmount(at, unix.MNT_DETACH)
+	var fs unix.Statfs_t
+	if unix.Statfs(at, &fs) == nil && fs.Type == unix.CGROUP2_SUPER_MAGIC {
+		return nil
+	}
+	found, _ := filepath.Glob(filepath.Join(at, "*", l.cfg.Name))
+	return found
 }
 
 // gone fails the test unless nothing of the instances remains.

@@ -23,14 +23,14 @@ func specOf(service string, n int, t glint.Template) glint.InstanceSpec {
 	return glint.InstanceSpec{ID: glint.ID{Stack: "shop", Epoch: "e1", Service: service, N: n}, Version: t.Version(), Template: t}
 }
 
-func create(t *testing.T, p *local.Platform, s glint.InstanceSpec) {
+func create(t testing.TB, p *local.Platform, s glint.InstanceSpec) {
 	t.Helper()
 	if err := p.Create(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func look(t *testing.T, p *local.Platform, id glint.ID) glint.Instance {
+func look(t testing.TB, p *local.Platform, id glint.ID) glint.Instance {
 	t.Helper()
 	l, err := p.List(t.Context())
 	if err != nil {
@@ -44,7 +44,7 @@ func look(t *testing.T, p *local.Platform, id glint.ID) glint.Instance {
 	return glint.Instance{}
 }
 
-func reach(t *testing.T, p *local.Platform, id glint.ID, want glint.State) glint.Instance {
+func reach(t testing.TB, p *local.Platform, id glint.ID, want glint.State) glint.Instance {
 	t.Helper()
 	if !settle(func() bool { return look(t, p, id).State == want }) {
 		in := look(t, p, id)
@@ -53,7 +53,7 @@ func reach(t *testing.T, p *local.Platform, id glint.ID, want glint.State) glint
 	return look(t, p, id)
 }
 
-func destroy(t *testing.T, p *local.Platform, ids ...glint.ID) {
+func destroy(t testing.TB, p *local.Platform, ids ...glint.ID) {
 	t.Helper()
 	for _, id := range ids {
 		if err := p.Destroy(t.Context(), id, time.Second); err != nil {
