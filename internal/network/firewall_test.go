@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/glint-infra/glint"
 	"github.com/glint-infra/glint/internal/balancer"
@@ -318,7 +319,14 @@ func TestCheckFree(t *testing.T) {
 		{"[::1]:7108", "0.0.0.0:7108", false, false},
 	} {
 		t.Run(fmt.Sprint(i, c.listen), func(t *testing.T) {
-			l, err := net.Listen("tcp", c.listen)
+			lc := net.ListenConfig{}
+			if c.ours { // as HAProxy does
+				lc.Control = func(_, _ string, raw syscall.RawConn) (err error) {
+					cerr := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
+					return errors.Join(cerr, err)
+				}
+			}
+			l, err := lc.Listen(t.Context(), "tcp", c.listen)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -332,5 +340,11 @@ func TestCheckFree(t *testing.T) {
 				t.Errorf("got %v, want taken %v", err, c.taken)
 			}
 		})
+	}
+}
+
+func TestCheckFreeElsewhere(t *testing.T) {
+	if err := network.CheckFree(netip.MustParseAddrPort("192.0.2.77:7109"), nil); err == nil || errors.Is(err, glint.ErrInUse) || !strings.Contains(err.Error(), "192.0.2.77:7109") {
+		t.Errorf("an address that this host does not have: %v", err)
 	}
 }

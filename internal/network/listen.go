@@ -19,8 +19,8 @@ import (
 	"github.com/glint-infra/glint"
 )
 
-// CheckFree says whether a TCP address can be listened on by us. The error wraps glint.ErrInUse and names the address and,
-// where it can be found, the program that listens. What the processes in ours listen on does not count.
+// CheckFree says whether a TCP address can be listened on by us. The error wraps glint.ErrInUse when it is taken, and names the
+// program that listens where it can be found. What the processes in ours listen on does not count.
 func CheckFree(addr netip.AddrPort, ours []int) error {
 	mine := map[string]bool{}
 	for _, pid := range ours {
@@ -28,33 +28,45 @@ func CheckFree(addr netip.AddrPort, ours []int) error {
 			mine[inode] = true
 		}
 	}
+	var others []listener // on every IPv6 address: whether they take IPv4 too only trying tells
 	for _, l := range listeners() {
 		if l.addr.Port() != addr.Port() || mine[l.inode] {
 			continue
 		}
-		v6 := l.addr.Addr().Is6() // a listener on [::] takes IPv4 too, unless it says otherwise: only trying tells
-		if v6 && (!l.addr.Addr().IsUnspecified() || !refused(addr)) {
-			continue
+		if l.addr.Addr().Is6() && l.addr.Addr().IsUnspecified() {
+			others = append(others, l)
+		} else if l.addr.Addr() == addr.Addr() || l.addr.Addr().IsUnspecified() || l.addr.Addr().Is4() && addr.Addr().IsUnspecified() {
+			return taken(addr, l)
 		}
-		if v6 || l.addr.Addr() == addr.Addr() || l.addr.Addr().IsUnspecified() || addr.Addr().IsUnspecified() {
-			return fmt.Errorf("%s is taken: %s listens on %s; stop it or choose another address: %w", addr, owner(l.inode), l.addr, glint.ErrInUse)
-		}
+	}
+	err := tryListen(addr)
+	if errors.Is(err, syscall.EADDRINUSE) && len(others) > 0 {
+		return taken(addr, others[0])
+	}
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%s is taken by another program: %w", addr, glint.ErrInUse)
+	}
+	if err != nil {
+		return fmt.Errorf("%s cannot be listened on: %w", addr, err)
 	}
 	return nil
 }
 
-// refused tries to bind the way HAProxy does.
-func refused(addr netip.AddrPort) bool {
+func taken(addr netip.AddrPort, by listener) error {
+	return fmt.Errorf("%s is taken: %s listens on %s; stop it or choose another address: %w", addr, owner(by.inode), by.addr, glint.ErrInUse)
+}
+
+// tryListen listens for a moment, in the manner of HAProxy.
+func tryListen(addr netip.AddrPort) error {
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
 		cerr := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
 		return errors.Join(cerr, err)
 	}}
 	l, err := lc.Listen(context.Background(), "tcp4", addr.String())
 	if err != nil {
-		return errors.Is(err, syscall.EADDRINUSE)
+		return err
 	}
-	_ = l.Close()
-	return false
+	return l.Close()
 }
 
 type listener struct {

@@ -84,7 +84,7 @@ func (p *Proxy) Close() error {
 	if p.master == nil {
 		return nil
 	}
-	if len(p.want.Backends) == 0 {
+	if p.want.Generations != nil && len(p.want.Backends) == 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), endWithin)
 		defer cancel()
 		p.awaitIdle(ctx)

@@ -185,14 +185,19 @@ func (p *Proxy) start(ctx context.Context) error {
 	if err := p.awaitMark(ctx, p.render(p.want).mark, -1); err != nil {
 		return errors.Join(fmt.Errorf("starting HAProxy: %w: %s", err, p.logTail()), p.end())
 	}
-	return nil
+	workers, err := p.procs(ctx) // begun perhaps before their master was moved
+	p.intoCgroups(workers...)
+	return err
 }
 
 // intoCgroups moves HAProxy into groups of its own. Where the kernel says no it stays where it is: that is no reason not to
 // serve.
-func (p *Proxy) intoCgroups(pid int) {
+func (p *Proxy) intoCgroups(pids ...int) {
 	for _, dir := range p.cfg.Cgroups {
-		if os.MkdirAll(dir, 0o755) == nil {
+		if os.MkdirAll(dir, 0o755) != nil {
+			continue
+		}
+		for _, pid := range pids {
 			_ = os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0o644)
 		}
 	}

@@ -58,6 +58,8 @@ func (p *Proxy) enforce() time.Duration {
 	died := p.master != nil && !p.master.alive()
 	if died {
 		p.cfg.Incident(fmt.Sprintf("HAProxy (pid %d) ended though nobody asked it to; it is started again. Its last words: %s", p.master.pid, p.logTail()))
+		p.master.release()
+		p.master = nil
 	}
 	if p.want.Generations == nil {
 		return 0 // nobody has said yet what is wanted
@@ -227,7 +229,7 @@ func (p *Proxy) sweep(r rendering) {
 // checkConfig lets HAProxy itself read a configuration before it is put in the place of one that works.
 func (p *Proxy) checkConfig(ctx context.Context, t balancer.Table) error {
 	r, now := p.render(t), p.render(p.want)
-	if len(t.Backends) == 0 && p.master == nil || p.want.Generations != nil && r.mark == now.mark {
+	if len(t.Backends) == 0 || p.want.Generations != nil && r.mark == now.mark {
 		return nil
 	}
 	if p.binary == "" {

@@ -46,9 +46,10 @@ type Plane struct {
 	carriers  map[string]balancer.Carrier // by the name under which they acknowledge
 
 	mu       sync.Mutex
-	stacks   map[string]glint.Routes // one without services and hosts is off the plane; kept until restart, for its acknowledgement
-	tables   map[string]balancer.Table
+	stacks   map[string]glint.Routes   // one without services and hosts is off the plane; kept until restart, for its acknowledgement
+	tables   map[string]balancer.Table // nil: nothing could be put in force since the start
 	vips     []netip.Addr
+	draining map[glint.ID]bool // has something in flight and is in no routes, as of the last look
 	watchers map[*func()]bool
 }
 
@@ -91,7 +92,7 @@ func (p *Plane) Close() error {
 	for _, c := range p.carriers {
 		all = append(all, c.Close())
 	}
-	if len(p.vips) == 0 {
+	if p.tables != nil && len(p.vips) == 0 {
 		all = append(all, p.addresses.Set(nil))
 	}
 	return errors.Join(all...)
@@ -216,6 +217,11 @@ func (p *Plane) Status(ctx context.Context) (glint.BalancerStatus, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := glint.BalancerStatus{Acks: map[string][]glint.Ack{}, InFlight: map[glint.ID]int{}, Complete: true}
+	if p.tables == nil { // what failed at the start may work by now
+		if err := p.apply(ctx, p.stacks); err != nil {
+			return s, fmt.Errorf("putting the published routes in force: %w", err)
+		}
+	}
 	away, err := p.missing()
 	if err != nil {
 		return s, err
@@ -234,11 +240,30 @@ func (p *Plane) Status(ctx context.Context) (glint.BalancerStatus, error) {
 		}
 		s.Complete = s.Complete && seen.Complete
 		if len(seen.Late) > 0 {
-			away = p.mend(ctx, member, seen) || away
+			p.mend(ctx, member, seen)
 		}
+	}
+	if s.Complete {
+		p.draining = p.leftovers(s.InFlight)
 	}
 	s.At = time.Now()
 	return s, nil
+}
+
+// leftovers lists what is in flight to instances that are in no routes.
+func (p *Plane) leftovers(inFlight map[glint.ID]int) map[glint.ID]bool {
+	all := map[glint.ID]bool{}
+	for id := range inFlight {
+		all[id] = true
+	}
+	for _, r := range p.stacks {
+		for _, b := range r.Services {
+			for _, m := range b.Members {
+				delete(all, m.ID)
+			}
+		}
+	}
+	return all
 }
 
 func late(seen balancer.Seen, stack string) bool {
@@ -252,6 +277,9 @@ func late(seen balancer.Seen, stack string) bool {
 
 // missing reports whether a stable address was away, and puts it back.
 func (p *Plane) missing() (bool, error) {
+	if p.tables == nil {
+		return true, nil
+	}
 	have, err := p.addresses.List()
 	if err != nil {
 		return false, err
@@ -264,10 +292,10 @@ func (p *Plane) missing() (bool, error) {
 }
 
 // mend publishes once more what a carrier no longer has in force. HAProxy mends itself.
-func (p *Plane) mend(ctx context.Context, member string, seen balancer.Seen) bool {
+func (p *Plane) mend(ctx context.Context, member string, seen balancer.Seen) {
 	table, applied := p.tables[member]
 	if !applied || member == haproxy.Member {
-		return false
+		return
 	}
 	err := p.carriers[member].Publish(ctx, table)
 	what := "mended"
@@ -275,19 +303,54 @@ func (p *Plane) mend(ctx context.Context, member string, seen balancer.Seen) boo
 		what = "mending failed: " + err.Error()
 	}
 	p.cfg.Incident(fmt.Sprintf("%s; %s", slices.Collect(maps.Values(seen.Late))[0], what))
-	return false
 }
 
-// Watch implements balancer.Watcher: it hints after every accepted change.
+// lookEach is how often Watch asks whether an instance that left has finished, while there is one.
+const lookEach = 100 * time.Millisecond
+
+// Watch implements balancer.Watcher: it hints after every accepted change, and when an instance that left has nothing in
+// flight any more.
 func (p *Plane) Watch(ctx context.Context, hint func()) error {
 	p.mu.Lock()
 	p.watchers[&hint] = true
 	p.mu.Unlock()
-	<-ctx.Done()
+	defer func() {
+		p.mu.Lock()
+		delete(p.watchers, &hint)
+		p.mu.Unlock()
+	}()
+	tick := time.NewTicker(lookEach)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		if p.drained(ctx) {
+			hint()
+		}
+	}
+}
+
+// drained looks only while somebody drains, and reports whether one has finished.
+func (p *Plane) drained(ctx context.Context) bool {
 	p.mu.Lock()
-	delete(p.watchers, &hint)
+	before := p.draining
 	p.mu.Unlock()
-	return ctx.Err()
+	if len(before) == 0 {
+		return false
+	}
+	st, err := p.Status(ctx)
+	if err != nil || !st.Complete {
+		return false
+	}
+	for id := range before {
+		if st.InFlight[id] == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *Plane) hint() {
