@@ -61,32 +61,33 @@ func TestListen(t *testing.T) {
 // TestListenRace: of many servers that start at the same time beside a stale socket, one listens.
 func TestListenRace(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "glint.sock")
-	stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
-	check(t, err)
-	stale.SetUnlinkOnClose(false)
-	check(t, stale.Close())
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	var won []net.Listener
-	for range 16 {
-		wg.Go(func() {
-			l, err := api.Listen(path, 0o600)
-			if err != nil && !errors.Is(err, glint.ErrInUse) {
-				t.Error(err)
-			}
-			if err == nil {
-				mu.Lock()
-				won = append(won, l)
-				mu.Unlock()
-			}
-		})
-	}
-	wg.Wait()
-	if len(won) != 1 {
-		t.Errorf("%d servers listen on one socket", len(won))
-	}
-	for _, l := range won {
-		l.Close()
+	for range 30 {
+		stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+		check(t, err)
+		stale.SetUnlinkOnClose(false)
+		check(t, stale.Close())
+		var wg sync.WaitGroup
+		begin, won := make(chan bool), make(chan net.Listener, 16)
+		for range cap(won) {
+			wg.Go(func() {
+				<-begin
+				l, err := api.Listen(path, 0o600)
+				if err == nil {
+					won <- l
+				} else if !errors.Is(err, glint.ErrInUse) {
+					t.Error(err)
+				}
+			})
+		}
+		close(begin)
+		wg.Wait()
+		if len(won) != 1 {
+			t.Errorf("%d servers listen on one socket", len(won))
+		}
+		close(won)
+		for l := range won {
+			l.Close()
+		}
 	}
 }
 

@@ -241,6 +241,24 @@ func TestRollback(t *testing.T) {
 	}
 }
 
+// TestRollbackToTheSame: going back means something else than what runs.
+func TestRollbackToTheSame(t *testing.T) {
+	w := newWorld(t)
+	w.apply(w.release("v1", 1))
+	w.pass(5 * time.Second)
+	w.apply(w.release("v2", 1, "exit", "7"))
+	w.pass(30 * time.Second)
+	w.apply(w.release("v1", 1))
+	w.pass(5 * time.Second)
+	if got := w.outcomes(); got != "r1 replaced, r2 rolled back, r3 serving" {
+		t.Errorf("outcomes: %s", got)
+	}
+	_, err := w.client.Rollback(t.Context(), stack, api.RollbackRequest{})
+	refused(t, err, api.CodeNotFound, glint.ErrNotFound, "nothing to go back to")
+	_, err = w.client.Rollback(t.Context(), stack, api.RollbackRequest{To: 1})
+	refused(t, err, api.CodeUnchanged, nil, "nothing was changed")
+}
+
 func TestDestroyed(t *testing.T) {
 	w := newWorld(t)
 	w.apply(w.release("v1", 2))
@@ -277,6 +295,9 @@ func TestDestroyed(t *testing.T) {
 	}
 	if got := w.outcomes(); got != "r1 replaced, r2 ended, r3 waiting" {
 		t.Errorf("outcomes before the first turn of a new life: %s", got)
+	}
+	if st := w.status(); !st.SeenAt.IsZero() || st.Complete {
+		t.Errorf("what was seen of the former life is told of the new one: %+v", st)
 	}
 	w.pass(5 * time.Second)
 	if st := w.status(); st.Outcome != glint.Serving || st.Epoch == "e1" {

@@ -74,7 +74,9 @@ func TestHeartbeat(t *testing.T) {
 		if err != nil || len(ids) != 2 || ids[0] != 8 || ids[1] != 9 {
 			t.Errorf("news: %v, %v", ids, err)
 		}
+		out.mu.Lock()
 		out.fail = errors.New("the client is gone")
+		out.mu.Unlock()
 		time.Sleep(heartbeat)
 		<-done
 		cancel()
