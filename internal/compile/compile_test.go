@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/glint-infra/glint"
+	"github.com/glint-infra/glint/internal/check"
 	"github.com/glint-infra/glint/internal/compile"
 	"github.com/glint-infra/glint/internal/declare"
 )
@@ -69,7 +70,11 @@ func TestGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := json.MarshalIndent(release(t, string(src)), "", "  ")
+			r := release(t, string(src))
+			if err := check.Release(r); err != nil {
+				t.Errorf("the server would refuse it: %v", err)
+			}
+			got, err := json.MarshalIndent(r, "", "  ")
 			if err != nil {
 				t.Fatal(err)
 			}

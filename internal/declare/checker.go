@@ -143,11 +143,13 @@ func (c *checker) attributes(n *node, b *hclsyntax.Body) {
 	slices.SortFunc(written, func(a, b *hclsyntax.Attribute) int {
 		return cmp.Compare(a.SrcRange.Start.Byte, b.SrcRange.Start.Byte)
 	})
-	n.attrs = make(map[string]*value, len(written))
+	if n.attrs == nil {
+		n.attrs = make(map[string]*value, len(written))
+	}
 	for _, a := range written {
 		desc := n.body.attribute(a.Name)
 		if desc == nil {
-			c.unknownAttribute(n, a)
+			n.meant(c.unknownAttribute(n, a), a.NameRange)
 			continue
 		}
 		v := c.value(a.Expr, desc.Type)
@@ -155,75 +157,93 @@ func (c *checker) attributes(n *node, b *hclsyntax.Body) {
 	}
 }
 
-func (c *checker) unknownAttribute(n *node, a *hclsyntax.Attribute) {
+// meant notes what a wrong name was probably meant for, so that this is not called missing too.
+func (n *node) meant(name string, at hcl.Range) {
+	if n.attrs == nil {
+		n.attrs = map[string]*value{}
+	}
+	if name != "" && !n.has(name) {
+		n.attrs[name] = &value{at: at}
+	}
+}
+
+// unknownAttribute returns the name that was probably meant, or "".
+func (c *checker) unknownAttribute(n *node, a *hclsyntax.Attribute) string {
 	if block := n.body.block(a.Name); block != nil {
 		c.fail(a.NameRange, a.Name+" is a block", "%s", "write "+header(block)+" … } without \"=\"")
-		return
+		return a.Name
 	}
 	var names []string
 	for _, x := range n.body.Attributes {
 		if slices.Contains(x.Aliases, a.Name) {
 			c.fail(a.NameRange, fmt.Sprintf("unknown attribute %q", a.Name), "did you mean %q?", x.Name)
-			return
+			return x.Name
 		}
 		names = append(names, x.Name)
 	}
 	for _, x := range n.body.Blocks {
 		if slices.Contains(x.Aliases, a.Name) {
 			c.fail(a.NameRange, fmt.Sprintf("unknown attribute %q", a.Name), "%s", "did you mean the block "+header(&x)+" … }?")
-			return
+			return x.Kind
 		}
 		names = append(names, x.Kind)
 	}
-	c.fail(a.NameRange, fmt.Sprintf("unknown attribute %q", a.Name), "%s", c.instead(a.Name, names))
+	near, mend := c.instead(a.Name, names)
+	c.fail(a.NameRange, fmt.Sprintf("unknown attribute %q", a.Name), "%s", mend)
+	return near
 }
 
 func (c *checker) blocks(n *node, b *hclsyntax.Body) {
 	for _, block := range b.Blocks {
 		desc := n.body.block(block.Type)
 		if desc == nil {
-			c.unknownBlock(n, block)
+			n.meant(c.unknownBlock(n, block), block.TypeRange)
 			continue
 		}
 		n.blocks[block.Type] = append(n.blocks[block.Type], c.node(block, desc))
 	}
 }
 
-func (c *checker) unknownBlock(n *node, b *hclsyntax.Block) {
+// unknownBlock returns the name that was probably meant, or "".
+func (c *checker) unknownBlock(n *node, b *hclsyntax.Block) string {
 	if a := n.body.attribute(b.Type); a != nil {
 		c.fail(b.TypeRange, b.Type+" is an attribute", "write %s = %s", b.Type, a.Type.Example)
-		return
+		return b.Type
 	}
 	var names []string
 	for _, x := range n.body.Blocks {
 		if slices.Contains(x.Aliases, b.Type) {
 			c.fail(b.TypeRange, fmt.Sprintf("unknown block %q", b.Type), "did you mean %q?", x.Kind)
-			return
+			return x.Kind
 		}
 		names = append(names, x.Kind)
 	}
 	for _, x := range n.body.Attributes {
 		if slices.Contains(x.Aliases, b.Type) {
 			c.fail(b.TypeRange, fmt.Sprintf("unknown block %q", b.Type), "did you mean the attribute %s = %s?", x.Name, x.Type.Example)
-			return
+			return x.Name
 		}
 		names = append(names, x.Name)
 	}
-	c.fail(b.TypeRange, fmt.Sprintf("unknown block %q", b.Type), "%s", c.instead(b.Type, names))
+	near, mend := c.instead(b.Type, names)
+	c.fail(b.TypeRange, fmt.Sprintf("unknown block %q", b.Type), "%s", mend)
+	return near
 }
 
-// instead says what may have been meant: a similar name, the place where the name belongs, or all that may stand here.
-func (c *checker) instead(name string, names []string) string {
+// instead says what may have been meant: a similar name, which it returns, the place where the name belongs, or all that
+// may stand here.
+func (c *checker) instead(name string, names []string) (near, mend string) {
 	if near := c.nearest(name, names); near != "" {
-		return fmt.Sprintf("did you mean %q?", near)
+		return near, fmt.Sprintf("did you mean %q?", near)
 	}
 	if home := home(c.schema.Top(), "", name); home != "" {
-		return fmt.Sprintf("%s stands in %s", name, home)
+		return "", fmt.Sprintf("%s stands in %s", name, home)
 	}
 	if len(names) == 0 {
-		return "nothing stands in here"
+		return "", "nothing stands in here"
 	}
-	return "here may stand: " + strings.Join(names, ", ")
+	slices.Sort(names)
+	return "", "here may stand: " + strings.Join(slices.Compact(names), ", ")
 }
 
 // home finds the first block that has an attribute or a block of that name.
@@ -245,13 +265,13 @@ func (c *checker) counts(n *node) {
 		if a.Required && !n.has(a.Name) {
 			c.fail(n.labelAt, fmt.Sprintf("missing attribute %q", a.Name), "add %s = %s", a.Name, a.Type.Example)
 		}
-		if n.has(a.Name) && a.Short == a.Name && len(n.blocks[a.Name]) > 0 {
+		if n.get(a.Name) != nil && a.Short == a.Name && len(n.blocks[a.Name]) > 0 {
 			c.fail(n.blocks[a.Name][0].at, a.Name+" is declared twice", "first at %s; keep one", c.place(n.attrs[a.Name].at))
 		}
 	}
 	for _, b := range n.body.Blocks {
 		found := n.blocks[b.Kind]
-		if b.Required && len(found) == 0 {
+		if b.Required && len(found) == 0 && !n.has(b.Kind) {
 			c.fail(n.labelAt, fmt.Sprintf("missing block %q", b.Kind), "%s", "add "+header(&b)+"}")
 		}
 		for i := 1; b.Once && i < len(found); i++ {
@@ -264,9 +284,16 @@ func (c *checker) counts(n *node) {
 	var have []*node
 	for _, kind := range n.body.OneOf {
 		have = append(have, n.blocks[kind]...)
+		if len(n.blocks[kind]) == 0 && n.has(kind) {
+			return
+		}
 	}
-	if len(have) != 1 {
-		c.fail(n.labelAt, fmt.Sprintf("%d of %s", len(have), strings.Join(n.body.OneOf, ", ")), "want exactly one")
+	slices.SortFunc(have, func(a, b *node) int { return cmp.Compare(a.at.Start.Byte, b.at.Start.Byte) })
+	switch kinds := strings.Join(n.body.OneOf, ", "); {
+	case len(have) == 0:
+		c.fail(n.labelAt, "none of "+kinds, "want exactly one")
+	case len(have) > 1:
+		c.fail(have[1].at, "more than one of "+kinds, "first at %s; keep one", c.place(have[0].at))
 	}
 }
 

@@ -22,14 +22,14 @@ var (
 	formHost = &Form{"a host name", `a host name in lower case, such as "shop.example.org"`, checkHost}
 	// POSIX.1-2017, 8.1: portable names of environment variables; lower case is common in practice.
 	formEnv = &Form{"the name of an environment variable", `letters, digits and "_", no digit first`, checkEnv}
-	formAbs = &Form{"a path", `an absolute path without "..", "//" or a final "/", such as "/data"`, checkAbs}
-	formTo  = &Form{"a path", `an absolute path, such as "/app/web"; with a final "/": the folder to copy into`, checkTo}
+	formAbs = &Form{"a clean absolute path", `an absolute path without "..", "//" or a final "/", such as "/data"`, checkAbs}
+	formTo  = &Form{"a clean absolute path", `an absolute path without ".." or "//", such as "/app/web"; with a final "/": the folder to copy into`, checkTo}
 	// The sealer takes what lies beneath the declaration's folder, and patterns of path.Match.
-	formFrom = &Form{"a path", `a path beneath the folder of glint.hcl, such as "bin/web"`, checkFrom}
+	formFrom = &Form{"a path beneath this folder", `a path beneath the folder of glint.hcl, such as "bin/web"`, checkFrom}
 	formMode = &Form{"a file mode", `permissions in octal, such as "0755"`, checkMode}
 	// Debian Policy Manual 5.6.7.
 	formPackage = &Form{"a package name", `the name of a Debian package, such as "redis-server", without a version`, checkPackage}
-	formURL     = &Form{"a path", `a path that begins with "/", such as "/healthz"`, checkURL}
+	formURL     = &Form{"a path to ask for", `a path that begins with "/", such as "/healthz"`, checkURL}
 	formArg     = &Form{"a text", `a text that is not empty`, checkArg}
 )
 

@@ -66,6 +66,10 @@ func (c *checker) reference(v *value, e hclsyntax.Expression, t *Type) {
 		c.alone(path[0], root, t)
 		return
 	}
+	if path[0].name != root && (path[0].name == "image" || path[0].name == "service") {
+		c.fail(v.at, "wrong kind of reference", "%s", t.want())
+		return
+	}
 	if !c.known(path[0], root) {
 		return
 	}

@@ -2,6 +2,7 @@ package declare
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -44,7 +45,7 @@ func (c *checker) imageRules(i *Image) {
 		}
 	}
 	if i.Base == "scratch" && len(i.Copies) == 0 {
-		c.fail(n.labelAt, "empty image", "add copy {\n  from = \"bin/%s\"\n  to   = \"/%s\"\n}", i.Name, i.Name)
+		c.fail(n.labelAt, "empty image", "add to it:\n\ncopy {\n  from = \"bin/%s\"\n  to   = \"/%s\"\n}", i.Name, i.Name)
 	}
 	first := map[string]Range{}
 	for k, copied := range i.Copies {
@@ -152,13 +153,16 @@ func (c *checker) probePort(s *Service) {
 	default:
 		return
 	}
+	if v := s.node.get("health"); v != nil {
+		at = v.items[len(v.items)-1].at
+	}
 	if !s.node.sound("ports") || s.Health.TCP != nil && name == "" {
 		return
 	}
 	p, exists := s.Port(name)
 	switch {
 	case name == "" && http:
-		c.fail(at, "which port?", "the service has no http port, or several; name one: port = \"http\"")
+		c.whichPort(s, at)
 	case name != "" && !exists:
 		mend := "add port \"" + name + "\" { number = 8080 }"
 		if near := c.nearest(name, portNames(s)); near != "" {
@@ -170,10 +174,25 @@ func (c *checker) probePort(s *Service) {
 	}
 }
 
+// whichPort: a probe that names no port needs a service with exactly one http port.
+func (c *checker) whichPort(s *Service, at hcl.Range) {
+	var names []string
+	for _, p := range s.Ports {
+		if p.Protocol == glint.HTTP {
+			names = append(names, strconv.Quote(p.Name))
+		}
+	}
+	if len(names) == 0 {
+		c.fail(at, "no http port", "add ports = { http = 8080 }, or protocol = \"http\" to the port that speaks it")
+		return
+	}
+	c.fail(at, "which port?", "the service has several http ports; name one: %s", either(names))
+}
+
 // speakHTTP says how to make a port speak http.
 func speakHTTP(s *Service, name string) string {
 	p, _ := s.Port(name)
-	return fmt.Sprintf("if it speaks http: port %q {\n  number   = %d\n  protocol = \"http\"\n}", name, p.Number)
+	return fmt.Sprintf("if it speaks http, write:\n\nport %q {\n  number   = %d\n  protocol = \"http\"\n}", name, p.Number)
 }
 
 func (s *Service) soundPort(name string) bool {

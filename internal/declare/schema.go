@@ -173,6 +173,9 @@ func (t *Type) parse(s string) (int64, error) {
 func (t *Type) show(n int64) string {
 	switch t.Kind {
 	case KindDuration:
+		if n > 0 && n%day == 0 {
+			return showWhole(n/day) + "d"
+		}
 		return glint.Duration(n).String()
 	case KindSize:
 		return glint.Bytes(n).String()
@@ -199,6 +202,8 @@ func (t *Type) want() string {
 		return "want " + article(t.To) + ", such as " + t.Example
 	case t.Kind == KindText && t.Form != nil:
 		return "want " + t.Form.Want
+	case t.Kind == KindCPU:
+		return `want an amount of CPU: "250m" (thousandths of a core) or "2" (cores)`
 	case t.Kind == KindWhole:
 		return "want a whole number from " + t.show(t.Min) + " to " + t.show(t.Max)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -21,6 +22,7 @@ const (
 
 	maxNesting = 50   // brackets, braces, parentheses and ${ inside each other
 	maxSigns   = 16   // signs - and ! in a row
+	maxLines   = 2000 // of one text that spans lines; the parser's work grows with their square
 	maxTricks  = 1000 // each of ?, * and %{ in one file; the parser is recursive in these too
 )
 
@@ -151,13 +153,16 @@ func (s *sources) body(name string) *hclsyntax.Body {
 			at = *d.Subject
 		}
 		ok = ok && d.Summary == "Attribute redefined" // the one finding after which the rest still means what it says
-		s.fail(at, lowerFirst(d.Summary), "%s", d.Detail)
+		s.fail(at, lowerFirst(d.Summary), "%s", foreign.ReplaceAllString(d.Detail, "$1:$2"))
 	}
 	if !ok {
 		return nil
 	}
 	return body
 }
+
+// foreign is how the parser writes a place: 14,3-12.
+var foreign = regexp.MustCompile(`\b([0-9]+),([0-9]+)-[0-9,]+`)
 
 func lowerFirst(s string) string {
 	if s == "" {
@@ -169,9 +174,9 @@ func lowerFirst(s string) string {
 // bounded refuses what the recursive parser could drown in.
 func (s *sources) bounded(name string, src []byte) bool {
 	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos) // the parser reports what is wrong with them
-	depth, signs, tricks := 0, 0, map[hclsyntax.TokenType]int{}
+	depth, signs, lines, tricks := 0, 0, 0, map[hclsyntax.TokenType]int{}
 	for _, t := range tokens {
-		sign := false
+		sign, text := false, false
 		switch t.Type {
 		case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOParen, hclsyntax.TokenTemplateInterp:
 			depth++
@@ -180,11 +185,21 @@ func (s *sources) bounded(name string, src []byte) bool {
 		case hclsyntax.TokenMinus, hclsyntax.TokenBang:
 			sign = true
 			signs++
+		case hclsyntax.TokenStringLit, hclsyntax.TokenQuotedLit:
+			text = true
+			lines++
 		case hclsyntax.TokenQuestion, hclsyntax.TokenStar, hclsyntax.TokenTemplateControl:
 			tricks[t.Type]++
 		}
 		if !sign {
 			signs = 0
+		}
+		if !text {
+			lines = 0
+		}
+		if lines > maxLines {
+			s.fail(t.Range, "text too long", "at most %d lines: copy a file into the image instead", maxLines)
+			return false
 		}
 		if depth > maxNesting || signs > maxSigns || tricks[t.Type] > maxTricks {
 			s.fail(t.Range, "nested too deeply", "no declaration needs this: at most %d brackets inside each other", maxNesting)

@@ -121,6 +121,8 @@ func literal(e hclsyntax.Expression) (string, bool) {
 			b.WriteString(s)
 		}
 		return b.String(), true
+	case *hclsyntax.TemplateWrapExpr:
+		return literal(e.Wrapped)
 	}
 	return "", false
 }
@@ -132,16 +134,9 @@ func (c *checker) text(v *value, e hclsyntax.Expression, t *Type) {
 		return
 	}
 	switch {
-	case len(s) > maxText:
-		c.fail(v.at, "text too long", "%d bytes; at most %d", len(s), maxText)
-	case strings.ContainsRune(s, 0):
-		c.fail(v.at, "zero byte in a text", "no program can be given one")
+	case !c.fits(v.at, s):
 	case len(t.Calls)+len(t.Enum) > 0 && !slices.Contains(t.Enum, s):
-		mend := t.want()
-		if near := c.nearest(s, t.Enum); near != "" {
-			mend = fmt.Sprintf("did you mean %q? %s", near, mend)
-		}
-		c.fail(v.at, fmt.Sprintf("unknown value %q", s), "%s", mend)
+		c.fail(v.at, fmt.Sprintf("unknown value %q", s), "%s", c.choice(s, t.Enum, t))
 	case t.Form != nil:
 		v.ok = c.form(v.at, s, t.Form)
 	default:
@@ -150,6 +145,31 @@ func (c *checker) text(v *value, e hclsyntax.Expression, t *Type) {
 	if v.ok {
 		v.words = Words{{Text: s}}
 	}
+}
+
+// choice says which of the words was probably meant, and what else may stand.
+func (c *checker) choice(got string, words []string, t *Type) string {
+	near := c.nearest(got, words)
+	switch {
+	case near == "":
+		return t.want()
+	case len(t.Enum)+len(t.Calls) == 1:
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return fmt.Sprintf("did you mean %q? %s", near, t.want())
+}
+
+// fits refuses what the kernel would not take as an argument or an environment variable.
+func (c *checker) fits(at hcl.Range, s string) bool {
+	switch {
+	case len(s) > maxText:
+		c.fail(at, "text too long", "%d bytes; at most %d", len(s), maxText)
+	case strings.ContainsRune(s, 0):
+		c.fail(at, "zero byte in a text", "no program can be given one")
+	default:
+		return true
+	}
+	return false
 }
 
 // words reads a text with references inside, or a reference that stands for a text.
@@ -170,6 +190,7 @@ func (c *checker) words(v *value, e hclsyntax.Expression, t *Type) {
 	for _, p := range parts {
 		if s, ok := literal(p); ok {
 			v.words = append(v.words, Word{Text: s})
+			v.ok = v.ok && c.fits(p.Range(), s)
 			continue
 		}
 		ref, isRef := p.(*hclsyntax.ScopeTraversalExpr)
@@ -182,8 +203,10 @@ func (c *checker) words(v *value, e hclsyntax.Expression, t *Type) {
 			v.ok = false
 		default:
 			address, ok := c.address(ref)
-			v.words = append(v.words, Word{Ref: &address})
 			v.ok = v.ok && ok
+			if ok {
+				v.words = append(v.words, Word{Ref: &address})
+			}
 		}
 	}
 }
@@ -318,11 +341,7 @@ func (c *checker) call(v *value, e *hclsyntax.FunctionCallExpr, t *Type) {
 		for _, f := range t.Calls {
 			names = append(names, f.Name)
 		}
-		mend := t.want()
-		if near := c.nearest(e.Name, names); near != "" {
-			mend = fmt.Sprintf("did you mean %q? %s", near, mend)
-		}
-		c.fail(e.NameRange, fmt.Sprintf("unknown function %q", e.Name), "%s", mend)
+		c.fail(e.NameRange, fmt.Sprintf("unknown function %q", e.Name), "%s", c.choice(e.Name, names, t))
 		return
 	}
 	f := t.Calls[i]

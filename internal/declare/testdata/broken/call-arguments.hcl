@@ -1,0 +1,14 @@
+stack "shop" {}
+image "web" {
+  from       = debian()
+  entrypoint = ["/web"]
+  copy {
+    from = "bin/web"
+    to   = "/web"
+  }
+}
+service "web" {
+  image = image.web
+  ports = { http = 8080 }
+  health = http()
+}

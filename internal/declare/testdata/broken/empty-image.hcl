@@ -1,0 +1,10 @@
+stack "shop" {}
+image "web" {
+  from       = "scratch"
+  entrypoint = ["/web"]
+}
+service "web" {
+  image = image.web
+  ports = { http = 8080 }
+  health = http("/healthz")
+}

@@ -1,0 +1,17 @@
+stack "shop" {}
+image "web" {
+  from       = "scratch"
+  entrypoint = ["/web"]
+  copy {
+    from = "bin/web"
+    to   = "/web"
+  }
+}
+service "web" {
+  image = image.web
+  port "http" {
+    number   = 80
+    protocol = "HTTP"
+  }
+  health = http("/healthz")
+}

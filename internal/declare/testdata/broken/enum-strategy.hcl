@@ -1,0 +1,17 @@
+stack "shop" {}
+image "web" {
+  from       = "scratch"
+  entrypoint = ["/web"]
+  copy {
+    from = "bin/web"
+    to   = "/web"
+  }
+}
+service "web" {
+  image = image.web
+  ports = { http = 8080 }
+  health = http("/healthz")
+  update {
+    strategy = "rollin"
+  }
+}

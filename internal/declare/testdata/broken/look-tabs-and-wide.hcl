@@ -1,0 +1,13 @@
+stack "shop" {}
+image "web" {
+  from       = "scratch"
+  entrypoint = ["/web"]
+  copy {
+    from = "bin/web"
+    to   = "/web"
+  }
+}
+service "web" {
+	image = image.web
+	env = { "名前" = "値", B = 8080 }
+}

@@ -1,0 +1,13 @@
+stack "shop" {}
+image "web" {
+  from       = "scratch"
+  copy {
+    from = "bin/web"
+    to   = "/web"
+  }
+}
+service "web" {
+  image = image.web
+  ports = { http = 8080 }
+  health = http("/healthz")
+}

@@ -1,0 +1,6 @@
+stack "shop" {}
+service "web" {
+  image = image.web
+  ports = { http = 8080 }
+  health = http("/healthz")
+}

@@ -1,0 +1,14 @@
+stack "shop" {}
+image "web" {
+  from       = "scratch"
+  entrypoint = ["/web"]
+  copy {
+    from = "bin/web"
+    to   = "/web"
+  }
+}
+service "web" {
+  imge = image.web
+  ports = { http = 8080 }
+  health = http("/healthz")
+}

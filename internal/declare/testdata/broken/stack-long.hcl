@@ -1,0 +1,14 @@
+stack "a-name-that-is-much-longer-than-thirty" {}
+image "web" {
+  from       = "scratch"
+  entrypoint = ["/web"]
+  copy {
+    from = "bin/web"
+    to   = "/web"
+  }
+}
+service "web" {
+  image = image.web
+  ports = { http = 8080 }
+  health = http("/healthz")
+}

@@ -1,0 +1,4 @@
+stack "shop" {}
+image "web" {
+  from = "scratch
+}

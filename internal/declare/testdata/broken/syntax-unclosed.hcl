@@ -1,0 +1,3 @@
+stack "shop" {}
+image "web" {
+  from = "scratch"

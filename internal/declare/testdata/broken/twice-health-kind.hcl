@@ -1,0 +1,26 @@
+stack "shop" {}
+image "web" {
+  from       = "scratch"
+  entrypoint = ["/web"]
+  copy {
+    from = "bin/web"
+    to   = "/web"
+  }
+}
+service "web" {
+  image = image.web
+  ports = { http = 8080 }
+  health {
+    tcp {
+      port = "http"
+    }
+    http {
+      path = "/"
+    }
+  }
+  health {
+    http {
+      path = "/"
+    }
+  }
+}

@@ -1,0 +1,14 @@
+stack "shop" {}
+image "web" {
+  from       = "scratch"
+  entrypoint = ["/web"]
+  copy {
+    from = "bin/web"
+    to   = "/web"
+  }
+}
+service "web" {
+  image = image.web
+  ports = { http = 80, http = 81 }
+  health = http("/healthz")
+}

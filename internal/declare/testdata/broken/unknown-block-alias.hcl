@@ -1,0 +1,19 @@
+stack "shop" {}
+image "web" {
+  from       = "scratch"
+  entrypoint = ["/web"]
+  copy {
+    from = "bin/web"
+    to   = "/web"
+  }
+}
+service "web" {
+  image = image.web
+  ports = { http = 8080 }
+  healthcheck {
+    path = "/"
+  }
+}
+route "shop.localhost" {
+  to = service.web.port.http
+}
