@@ -181,6 +181,37 @@ func TestPrivileges(t *testing.T) {
 	}
 }
 
+// TestCgroups: HAProxy, its workers included, lives where it is told to, and nothing of that is left.
+func TestCgroups(t *testing.T) {
+	hierarchies, _ := filepath.Glob("/sys/fs/cgroup/pids/cgroup.procs") // where version 1 is mounted
+	if len(hierarchies) == 0 {
+		hierarchies, _ = filepath.Glob("/sys/fs/cgroup/cgroup.procs")
+	}
+	if len(hierarchies) == 0 {
+		t.Skip("no cgroups here")
+	}
+	group := filepath.Join(filepath.Dir(hierarchies[0]), fmt.Sprintf("glint-test-%d", os.Getpid()))
+	p := open(t, func(c *Config) { c.Cgroups = []string{group} })
+	publish(t, p, table(1, 1))
+	first := one(t, p)
+	more := table(2, 1)
+	more.Hosts["new.localhost"] = "shop.web.http"
+	publish(t, p, more)
+	for _, pid := range []int{p.master.pid, first.pid, one(t, p).pid} {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+		if err == nil && !strings.Contains(string(text), "/"+filepath.Base(group)) {
+			t.Errorf("process %d is in %s", pid, text)
+		}
+	}
+	publish(t, p, balancer.Table{Generations: map[string]int{}})
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(group); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the group is left: %v", err)
+	}
+}
+
 // TestNothingSlipsIn: whatever names say, a configuration is refused or holds exactly the lines that it should.
 func TestNothingSlipsIn(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {

@@ -250,11 +250,24 @@ func (p *Proxy) removeFiles() error {
 		}
 	}
 	for _, dir := range p.cfg.Cgroups {
-		if err := os.Remove(dir); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.EBUSY) {
-			all = append(all, err)
-		}
+		all = append(all, removeCgroup(dir))
 	}
 	return errors.Join(all...)
+}
+
+// removeCgroup waits a little for processes that have ended and are not quite gone.
+func removeCgroup(dir string) error {
+	var err error
+	for range 100 {
+		if err = os.Remove(dir); err == nil || errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		if !errors.Is(err, syscall.EBUSY) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return fmt.Errorf("removing HAProxy's control group: %w", err)
 }
 
 // logTail returns the end of what HAProxy said.
