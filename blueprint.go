@@ -62,6 +62,7 @@ type Member struct {
 	N       int       `json:"n"`
 	Version Digest    `json:"version"`
 	Created time.Time `json:"created"`           // when its number was given out
+	For     int       `json:"for,omitempty"`     // the number of the member whose place it takes; 0: nobody's
 	Address string    `json:"address,omitempty"` // known since it was first seen; never changes
 	Seen    bool      `json:"seen,omitempty"`    // it has been ready at least once
 	Routed  bool      `json:"routed,omitempty"`  // requests may be sent to it

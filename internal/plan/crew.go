@@ -202,10 +202,33 @@ func (p *planner) recruit(s glint.Service, f *glint.Fleet, why map[int]cause) {
 	case room <= 0 && len(f.Members) > staying && staying < s.Instances:
 		p.note(f.Name, glint.Member{}, "%d missing; waits until what only one may hold is free", missing)
 	}
+	places := vacant(*f, why)
 	for range min(missing, room) {
 		f.Last++
-		f.Members = append(f.Members, glint.Member{N: f.Last, Version: f.Target, Created: p.now})
+		m := glint.Member{N: f.Last, Version: f.Target, Created: p.now}
+		if len(places) > 0 {
+			m.For, places = places[0], places[1:]
+		}
+		f.Members = append(f.Members, m)
 	}
+}
+
+// vacant lists the numbers of members that leave or will have to, and whose place nobody takes yet.
+func vacant(f glint.Fleet, why map[int]cause) []int {
+	taken := map[int]bool{}
+	for _, m := range f.Members {
+		taken[m.For] = taken[m.For] || m.Stays() || m.Seen
+	}
+	var places []int
+	for _, m := range f.Members {
+		w, unwanted := why[m.N]
+		leaves := !m.Stays() && m.Reason != glint.Surplus || unwanted && w.reason != glint.Surplus
+		stillborn := !m.Stays() && !m.Seen && m.For > 0 // whose place it was to take is vacant again
+		if leaves && !stillborn && !taken[m.N] {
+			places = append(places, m.N)
+		}
+	}
+	return places
 }
 
 // route gives traffic to the members that are wanted and ready.

@@ -72,13 +72,12 @@ func (t *teller) fleet(was, is glint.Fleet) {
 func (t *teller) member(f glint.Fleet, old, m glint.Member, had bool) {
 	id := t.after.ID(f.Name, m)
 	if !had {
-		text := "created, version " + m.Version.Short()
-		if place, ok := t.replaced(f); ok {
-			text += ", for " + place.ID.Short()
-			t.tell(glint.Event{Kind: glint.EventCreate, Service: f.Name, ID: id, For: place.ID, Reason: place.Reason, Text: text})
-		} else {
-			t.tell(glint.Event{Kind: glint.EventCreate, Service: f.Name, ID: id, Text: text})
+		e := glint.Event{Kind: glint.EventCreate, Service: f.Name, ID: id, Text: "created, version " + m.Version.Short()}
+		if place, ok := f.Member(m.For); ok {
+			e.For, e.Reason = t.after.ID(f.Name, place), place.Reason
+			e.Text += ", for " + e.For.Short()
 		}
+		t.tell(e)
 	}
 	if m.Seen && !old.Seen {
 		t.tell(glint.Event{Kind: glint.EventReady, Service: f.Name, ID: id, Text: fmt.Sprintf("ready %s after its number was given out", t.seen.At.Sub(m.Created).Round(1e6))})
@@ -107,37 +106,6 @@ func (t *teller) member(f glint.Fleet, old, m glint.Member, had bool) {
 		}
 		t.tell(glint.Event{Kind: glint.EventLeave, Service: f.Name, ID: id, Reason: m.Reason, Text: text})
 	}
-}
-
-// replaced names a member whose place a new one takes: one that left in this very step, or that will have to.
-func (t *teller) replaced(f glint.Fleet) (glint.Event, bool) {
-	was, _ := t.before.Fleet(f.Name)
-	taken := 0
-	for _, m := range f.Members {
-		if _, had := was.Member(m.N); !had {
-			taken++
-		}
-	}
-	for _, e := range t.events {
-		taken -= btoi(e.Kind == glint.EventCreate && e.Service == f.Name)
-	}
-	var left []glint.Member
-	for _, m := range f.Members {
-		if old, had := was.Member(m.N); had && !m.Stays() && old.Stays() {
-			left = append(left, m)
-		}
-	}
-	if i := len(left) - taken; taken > 0 && i >= 0 && i < len(left) {
-		return glint.Event{ID: t.after.ID(f.Name, left[i]), Reason: left[i].Reason}, true
-	}
-	return glint.Event{}, false
-}
-
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 func phaseText(was, is glint.Fleet) string {
