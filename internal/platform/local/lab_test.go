@@ -203,12 +203,7 @@ func (l *lab) leftovers() []string {
 			add("process", proc+" "+s)
 		}
 	}
-	all, _ := netlink.LinkList()
-	for _, link := range all {
-		if link.Type() == "veth" {
-			add("link", link.Attrs().Name)
-		}
-	}
+	add("link", l.links()...)
 	groups, _ := filepath.Glob("/sys/fs/cgroup/*/" + l.cfg.Name + "/*.*.*.*")
 	for _, g := range groups {
 		if st, err := os.Stat(g); err == nil && st.IsDir() {
@@ -221,6 +216,18 @@ func (l *lab) leftovers() []string {
 		add("file", files...)
 	}
 	return left
+}
+
+// links names the wires of the tests' network namespace.
+func (l *lab) links() []string {
+	var names []string
+	all, _ := netlink.LinkList()
+	for _, link := range all {
+		if link.Type() == "veth" {
+			names = append(names, link.Attrs().Name)
+		}
+	}
+	return names
 }
 
 // belowCgroups names files of ours in the file system that cgroups are mounted on, where nobody sees them.

@@ -84,7 +84,23 @@ func wire(name string, addr netip.Addr, init process) error {
 	if err := wireInside(in, addr); err != nil {
 		return fmt.Errorf("wiring %s inside: %w", addr, err)
 	}
-	return nil
+	return awaitUp(name)
+}
+
+// awaitUp waits until the kernel has noticed that both ends of a wire are up. Until then the host's end drops what is
+// sent, and a first connection would wait a second for its next try. It takes a fraction of a millisecond.
+func awaitUp(name string) error {
+	for wait := 50 * time.Microsecond; wait < 2*time.Second; wait += wait / 2 {
+		link, err := netlink.LinkByName(name)
+		if err != nil {
+			return fmt.Errorf("looking at link %s: %w", name, err)
+		}
+		if link.Attrs().OperState == netlink.OperUp {
+			return nil
+		}
+		time.Sleep(wait)
+	}
+	return fmt.Errorf("link %s does not come up", name)
 }
 
 func wireHost(name string, addr netip.Addr, ns netns.NsHandle) error {

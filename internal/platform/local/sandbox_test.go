@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/net/bpf"
 
 	"github.com/glint-infra/glint"
@@ -289,6 +290,11 @@ func TestWires(t *testing.T) {
 	create(t, p, a)
 	create(t, p, b)
 	at := reach(t, p, b.ID, glint.Running).Address
+	for _, name := range l.links() { // a wire that is not up yet loses the first packet, and with it a second
+		if link, err := netlink.LinkByName(name); err != nil || link.Attrs().OperState != netlink.OperUp {
+			t.Errorf("link %s is not up: %v", name, err)
+		}
+	}
 	if !settle(func() bool { return answers(at) }) {
 		t.Fatal("the host does not reach an instance")
 	}
