@@ -111,7 +111,7 @@ func header(value []byte) (int, []byte, error) {
 	if len(value) == 0 {
 		return 0, nil, errors.New("it is empty")
 	}
-	if value[0] != format {
+	if value[0] > format {
 		return 0, nil, tooNew(int(value[0]))
 	}
 	n, size := binary.Uvarint(value[1:])

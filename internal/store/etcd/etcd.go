@@ -9,6 +9,7 @@
 package etcd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/glint-infra/glint"
 	"github.com/glint-infra/glint/internal/store"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
@@ -25,18 +27,21 @@ import (
 type Config struct {
 	// Dir is the store's folder. It is made if it is missing; what lies in it is for its owner alone.
 	Dir string
+	// Quota bounds what etcd's database may take on the disk; 0: 1 GiB. A store that is full takes no write.
+	Quota glint.Bytes
 	// Report is called from a goroutine of the store with what its housekeeping could not do; nil: nobody is told.
 	Report func(error)
 
 	kept    int   // newest entries of each stack's log that stay in etcd
 	segment int   // entries of a log that move out at a time
-	quota   int64 // bytes that etcd's database may take
+	tidy    int64 // writes after which it is time to tidy
 	noSync  bool  // tests: do not wait for the disk
 }
 
 const (
 	keptEntries    = 2000
 	segmentEntries = 500
+	tidyWrites     = 256
 	quotaBytes     = 1 << 30
 )
 
@@ -53,15 +58,8 @@ func Open(ctx context.Context, cfg Config) (store.Store, error) {
 }
 
 func open(ctx context.Context, cfg Config) (_ *kept, err error) {
-	if cfg.kept == 0 {
-		cfg.kept = keptEntries
-	}
-	if cfg.segment == 0 {
-		cfg.segment = segmentEntries
-	}
-	if cfg.quota == 0 {
-		cfg.quota = quotaBytes
-	}
+	cfg.kept, cfg.segment = cmp.Or(cfg.kept, keptEntries), cmp.Or(cfg.segment, segmentEntries)
+	cfg.tidy, cfg.Quota = cmp.Or(cfg.tidy, tidyWrites), cmp.Or(cfg.Quota, quotaBytes)
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -102,9 +100,9 @@ type kept struct {
 	mu    sync.Mutex
 	known map[string]known // by stack
 
-	writes atomic.Int64
-	bell   chan struct{} // holds one ring: time to tidy
-	roomy  sync.Mutex    // one at a time makes room
+	writes         atomic.Int64
+	bell           chan struct{} // holds one ring: time to tidy
+	tidying, roomy sync.Mutex    // one at a time tidies; one at a time makes room
 }
 
 // begin starts a store on a client that works.

@@ -5,7 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"strings"
+	"strconv"
 
 	"github.com/glint-infra/glint"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -27,6 +27,8 @@ type guard struct {
 	First     int64        `json:"first"`           // position of the oldest entry of the log in etcd
 	Last      int64        `json:"last"`            // position of the newest; First-1: none
 	Chain     glint.Digest `json:"chain,omitempty"` // the newest segment; it names the one before
+	OldNumber int          `json:"old_number"`      // the newest blueprint of which the segments tell
+	OldSeq    int64        `json:"old_seq"`         // the newest event likewise
 }
 
 // take puts the blueprint's numbers into the guard, and returns what is neither there nor in a fleet.
@@ -210,31 +212,33 @@ func (s *kept) commit(ctx context.Context, stack string, k known, ops []clientv3
 func (s *kept) explain(err error, ops []clientv3.Op) error {
 	switch {
 	case errors.Is(err, rpctypes.ErrNoSpace):
-		return fmt.Errorf("the store is full (its limit is %s) and tidying made no room: end stacks that are not needed, or move the store to a new folder: %w", glint.Bytes(s.cfg.quota), err)
+		return fmt.Errorf("the store is full (its limit is %s) and tidying made no room: start it with a higher limit, then end stacks that are not needed: %w", s.cfg.Quota, err)
 	case errors.Is(err, rpctypes.ErrTooManyOps), errors.Is(err, rpctypes.ErrRequestTooLarge):
 		return fmt.Errorf("this step writes %d keys at once, more than this etcd takes; start it with --max-txn-ops=%d --max-request-bytes=%d: %w", len(ops), maxTxnOps, maxRequestBytes, err)
 	}
 	return err
 }
 
-// checkFormat marks a new store with its format, and refuses one of a newer format.
+// checkFormat marks a new store with its format, and refuses one of a newer format. It writes nothing into one that
+// exists: that may be full.
 func (s *kept) checkFormat(ctx context.Context) error {
-	mark := fmt.Sprint(format)
-	resp, err := s.client.Txn(ctx).If(clientv3.Compare(clientv3.CreateRevision(formatKey), "=", 0)).
-		Then(clientv3.OpPut(formatKey, mark)).Else(clientv3.OpGet(formatKey)).Commit()
+	resp, err := s.client.Get(ctx, formatKey)
+	if err == nil && len(resp.Kvs) == 0 {
+		_, err = s.client.Put(ctx, formatKey, strconv.Itoa(format))
+		if err != nil {
+			return fmt.Errorf("marking its format: %w", err)
+		}
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("reading its format: %w", err)
 	}
-	if resp.Succeeded {
-		return nil
+	found, err := strconv.Atoi(string(resp.Kvs[0].Value))
+	if err != nil {
+		return fmt.Errorf("reading its format: %w", err)
 	}
-	found := string(resp.Responses[0].GetResponseRange().Kvs[0].Value)
-	if found == mark {
-		return nil
+	if found > format {
+		return tooNew(found)
 	}
-	n := 0
-	if _, err := fmt.Sscanf(found, "%d", &n); err != nil {
-		return fmt.Errorf("reading its format: %q is not a number", strings.ToValidUTF8(found, "?"))
-	}
-	return tooNew(n)
+	return nil
 }

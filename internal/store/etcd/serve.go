@@ -3,6 +3,7 @@ package etcd
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -81,10 +82,10 @@ func (s *server) config(cfg Config) *embed.Config {
 	c.MaxTxnOps, c.MaxRequestBytes = maxTxnOps, maxRequestBytes
 	c.SnapshotCount, c.SnapshotCatchUpEntries = snapshotEntries, raftEntries
 	c.MaxSnapFiles, c.MaxWalFiles = 2, 2
-	c.QuotaBackendBytes = cfg.quota
+	c.QuotaBackendBytes = int64(cfg.Quota)
 	c.UnsafeNoFsync = cfg.noSync
 	core := zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), s.log, zap.ErrorLevel)
-	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.New(core, zap.WithFatalHook(fatal{cfg.Dir})))
+	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.New(core, zap.WithFatalHook(fatal{cfg.Dir}), zap.ErrorOutput(zapcore.AddSync(io.Discard))))
 	return c
 }
 

@@ -134,7 +134,7 @@ func (s *kept) entries(ctx context.Context, stack string, g guard, at int64, bey
 	if err != nil {
 		return err
 	}
-	if position == g.First && g.First > 1 { // older ones may be beyond, too
+	if g.Chain != "" && beyond(g.OldNumber, g.OldSeq) {
 		if more, err := s.old.entries(stack, g.Chain, g.First, beyond, take); err != nil || !more {
 			return err
 		}

@@ -13,8 +13,7 @@ import (
 )
 
 const (
-	tidyWrites  = 256       // writes after which it is time to tidy
-	tidyEvery   = time.Hour // and at least this often
+	tidyEvery   = time.Hour // at least
 	keptChanges = 100       // etcd's revisions that a slow watch may still ask for
 
 	defragBytes = 32 << 20 // a database below this is not worth shrinking
@@ -22,7 +21,7 @@ const (
 
 // wrote counts a write and rings when it is time to tidy.
 func (s *kept) wrote() {
-	if s.writes.Add(1)%tidyWrites == 0 {
+	if s.writes.Add(1)%s.cfg.tidy == 0 {
 		select {
 		case s.bell <- struct{}{}:
 		default:
@@ -49,6 +48,8 @@ func (s *kept) housekeep() {
 
 // tidy is etcd's whole housekeeping. Making room comes first because a full etcd takes no write, and moving out is one.
 func (s *kept) tidy(ctx context.Context) error {
+	s.tidying.Lock()
+	defer s.tidying.Unlock()
 	if err := s.makeRoom(ctx); err != nil {
 		return err
 	}
@@ -108,8 +109,8 @@ func (s *kept) compact(ctx context.Context, rev int64, full bool) error {
 
 // disarm lifts the alarm of a full database if it has room again.
 func (s *kept) disarm(ctx context.Context) error {
-	if file, _ := s.keeper.sizes(); file > s.cfg.quota/10*9 {
-		return fmt.Errorf("the database takes %s of %s and cannot be made smaller", glint.Bytes(file), glint.Bytes(s.cfg.quota))
+	if file, _ := s.keeper.sizes(); file > int64(s.cfg.Quota)/10*9 {
+		return fmt.Errorf("the database takes %s of %s and cannot be made smaller", glint.Bytes(file), s.cfg.Quota)
 	}
 	if _, err := s.client.AlarmDisarm(ctx, &clientv3.AlarmMember{}); err != nil {
 		return fmt.Errorf("lifting the alarm: %w", err)
@@ -148,11 +149,14 @@ func (s *kept) moveOut(ctx context.Context, stack string) error {
 		}
 		err = s.change(ctx, stack, false, func(k *known) ([]clientv3.Op, error) {
 			if k.guard.First != g.First {
-				return nil, fmt.Errorf("another process moves entries: %w", glint.ErrConflict)
+				return nil, glint.ErrConflict // another process moves them
 			}
-			k.guard.First, k.guard.Chain = end, chain
+			k.guard.First, k.guard.Chain, k.guard.OldNumber, k.guard.OldSeq = end, chain, last.Number, last.Seq
 			return []clientv3.Op{clientv3.OpDelete(logPrefix(stack, g.First), clientv3.WithRange(logPrefix(stack, end)))}, nil
 		})
+		if errors.Is(err, glint.ErrConflict) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
