@@ -267,8 +267,8 @@ func (p *Platform) fail(ctx context.Context, in *life, why error) {
 // reason says for people why an instance cannot be made, and whether trying again is of no use.
 func reason(in *life, why error) (text string, lasting bool) {
 	r, _ := in.record()
-	if errors.Is(why, errRefused) && strings.Contains(why.Error(), "executable file") {
-		return fmt.Sprintf("image %s has no program to run for %s: %v", r.Spec.Template.Image.Short(), in.id.Service, why), true
+	if errors.Is(why, errRefused) && strings.Contains(why.Error(), "executable") {
+		return fmt.Sprintf("image %s has no such program to run for %s: %v", r.Spec.Template.Image.Short(), in.id.Service, why), true
 	}
 	return why.Error(), errors.Is(why, glint.ErrNotFound) || errors.Is(why, glint.ErrInvalid)
 }

@@ -71,13 +71,28 @@ func (p *Platform) died(in *life, init processWatch) {
 	exit.Code, exit.Signal = p.status(in, r, init)
 	exit.OutOfMemory = exit.Code == 128+int(syscall.SIGKILL) && p.groups.outOfMemory(in.id.Key())
 	exit.Tail = tail(in.dir, tailLines)
+	if why, never := refusedByKernel(exit); never {
+		exit = glint.Exit{Code: unknownExit, Failure: why, Permanent: true, At: exit.At, Tail: exit.Tail}
+	}
 	in.noteAnyway(func(r *record) {
 		if r.Exit == nil {
 			r.Exit = &exit
+			if exit.Failure != "" {
+				r.Started = time.Time{}
+			}
 		}
 	})
 	in.bury()
 	p.hint()
+}
+
+// refusedByKernel reports whether the runtime could not begin the program after it was let go: then it is the runtime
+// that wrote the only line, and ended with 1.
+func refusedByKernel(e glint.Exit) (string, bool) {
+	if e.Code != 1 || len(e.Tail) != 1 || !strings.HasPrefix(e.Tail[0], "exec container process") {
+		return "", false
+	}
+	return "the program cannot run here: " + e.Tail[0], true
 }
 
 // bury tells who waits that the program has ended.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/glint-infra/glint"
+	"github.com/glint-infra/glint/internal/image"
 )
 
 func TestEnds(t *testing.T) {
@@ -234,5 +235,38 @@ func TestManyAtOnce(t *testing.T) {
 		return nil
 	})
 	each(func(s glint.InstanceSpec) error { return p.Destroy(t.Context(), s.ID, time.Second) })
+	l.gone(t)
+}
+
+// TestNotAProgram starts what the kernel refuses, at the different moments at which that is noticed.
+func TestNotAProgram(t *testing.T) {
+	l := newLab(t)
+	p := l.open()
+	d := l.seal(image.Sealed{}, func(root string) {
+		copyFile(t, "/bin/true", filepath.Join(root, "dynamic")) // its loader is not in the image
+		for name, mode := range map[string]os.FileMode{"text": 0o755, "noexec": 0o644} {
+			if err := os.WriteFile(filepath.Join(root, name), []byte("not a program"), mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	for n, tt := range []struct {
+		command []string
+		want    string
+	}{
+		{[]string{"/text"}, "Exec format error"},
+		{[]string{"/dynamic"}, "missing dynamic library"},
+		{[]string{"/noexec"}, "Permission denied"},
+		{[]string{"nowhere"}, "not found"},
+		{nil, "no entrypoint"},
+	} {
+		s := specOf("web", n+1, glint.Template{Image: d, Command: tt.command})
+		create(t, p, s)
+		in := reach(t, p, s.ID, glint.Dead)
+		if in.Exit.Code != -1 || !in.Exit.Permanent || !strings.Contains(in.Exit.Failure, tt.want) || !in.Started.IsZero() {
+			t.Errorf("%q: %+v started %s, want %q", tt.command, in.Exit, in.Started, tt.want)
+		}
+		destroy(t, p, s.ID)
+	}
 	l.gone(t)
 }

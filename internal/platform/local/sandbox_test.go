@@ -268,6 +268,9 @@ func TestSandbox(t *testing.T) {
 			t.Errorf("a command beside the program has no %q", want)
 		}
 	}
+	if groups := l.run(p, s.ID, "cat", "/proc/self/cgroup"); !strings.Contains(groups, ":memory:/\n") || !strings.Contains(groups, ":pids:/\n") {
+		t.Errorf("a command beside the program is not within its limits: %s", groups)
+	}
 	destroy(t, p, s.ID)
 	l.gone(t)
 }
