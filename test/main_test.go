@@ -4,6 +4,7 @@ package test
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,8 +15,8 @@ import (
 
 const inside = "GLINT_TEST_NETNS"
 
-// Where the programs under test are: the glint binary, the shop of the example, and the checkout.
-var bin, shop, repo string
+// Where the programs under test are: the glint binary, the shop of the example, one that cannot work, and the checkout.
+var bin, shop, quit, repo string
 
 // TestMain runs the tests in a network namespace of their own, so that they disturb nobody and nobody disturbs them.
 func TestMain(m *testing.M) {
@@ -45,14 +46,19 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	repo, bin, shop = root, filepath.Join(dir, "glint"), filepath.Join(dir, "web")
-	for out, pkg := range map[string]string{bin: "./cmd/glint", shop: "./examples/shop/shop"} {
+	repo, bin, shop, quit = root, filepath.Join(dir, "glint"), filepath.Join(dir, "web"), filepath.Join(dir, "quit")
+	for out, pkg := range map[string]string{bin: "./cmd/glint", shop: "./examples/shop/shop", quit: "./test/testdata/quit"} {
 		build := exec.Command("go", "build", "-o", out, pkg)
 		build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 		if msg, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "test: building %s: %v\n%s", pkg, err, msg)
 			return 1
 		}
+	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", "1"); err != nil { // the scripts share ports and addresses
+		fmt.Fprintln(os.Stderr, "test:", err)
+		return 1
 	}
 	return m.Run()
 }

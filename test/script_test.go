@@ -44,6 +44,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("GLINT_SOCKET", filepath.Join(g.run, "glint.sock"))
 			env.Setenv("PATH", filepath.Dir(bin)+string(os.PathListSeparator)+env.Getenv("PATH"))
 			env.Setenv("SHOP", shop)
+			env.Setenv("QUIT", quit)
 			env.Setenv("REPO", repo)
 			env.Defer(func() { g.cleanUp(t) })
 			if err := os.Mkdir(g.data, 0o700); err != nil {
@@ -136,7 +137,7 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	if args[1] == "glint" {
 		cmd = exec.Command(bin, args[2:]...)
 	}
-	cmd.Dir, cmd.Env = ts.Getenv("PWD"), []string{"PATH=" + ts.Getenv("PATH"), "GLINT_SOCKET=" + ts.Getenv("GLINT_SOCKET"), "HOME=" + ts.Getenv("HOME")}
+	cmd.Dir, cmd.Env = ts.MkAbs("."), []string{"PATH=" + ts.Getenv("PATH"), "GLINT_SOCKET=" + ts.Getenv("GLINT_SOCKET"), "HOME=" + ts.Getenv("HOME")}
 	cmd.Stdout, cmd.Stderr = ts.Stdout(), ts.Stderr()
 	err = cmd.Run()
 	var exit *exec.ExitError
@@ -161,7 +162,7 @@ func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 		if args[1] == "glint" {
 			cmd = exec.Command(bin, args[2:]...)
 		}
-		cmd.Dir, cmd.Env = ts.Getenv("PWD"), []string{"PATH=" + ts.Getenv("PATH"), "GLINT_SOCKET=" + ts.Getenv("GLINT_SOCKET")}
+		cmd.Dir, cmd.Env = ts.MkAbs("."), []string{"PATH=" + ts.Getenv("PATH"), "GLINT_SOCKET=" + ts.Getenv("GLINT_SOCKET")}
 		last, _ = cmd.CombinedOutput()
 		return re.Match(last) != neg
 	}) {
@@ -250,7 +251,7 @@ func cmdSame(ts *testscript.TestScript, neg bool, args []string) {
 
 func pidOf(ts *testscript.TestScript, instance string) int {
 	cmd := exec.Command(bin, "ps", "-o", "json")
-	cmd.Dir, cmd.Env = ts.Getenv("PWD"), []string{"GLINT_SOCKET=" + ts.Getenv("GLINT_SOCKET")}
+	cmd.Dir, cmd.Env = ts.MkAbs("."), []string{"GLINT_SOCKET=" + ts.Getenv("GLINT_SOCKET")}
 	out, err := cmd.Output()
 	ts.Check(err)
 	var all []struct {
