@@ -301,4 +301,3 @@ func noise(n, seed int) string {
 	}
 	return b.String()
 }
-

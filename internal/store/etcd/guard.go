@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ type guard struct {
 	Seq       int64        `json:"seq"`             // of the newest event
 	First     int64        `json:"first"`           // position of the oldest entry of the log in etcd
 	Last      int64        `json:"last"`            // position of the newest; First-1: none
+	Token     string       `json:"token"`           // of the newest write, drawn by its writer
 	Chain     glint.Digest `json:"chain,omitempty"` // the newest segment; it names the one before
 	OldNumber int          `json:"old_number"`      // the newest blueprint of which the segments tell
 	OldSeq    int64        `json:"old_seq"`         // the newest event likewise
@@ -182,30 +184,49 @@ func (s *kept) change(ctx context.Context, stack string, whole bool, edit func(k
 
 // commit writes if the guard key is still what k was read from.
 func (s *kept) commit(ctx context.Context, stack string, k known, ops []clientv3.Op) (bool, error) {
+	k.guard.Token = rand.Text()
 	put, err := s.codec.put(guards+stack, k.guard)
 	if err != nil {
 		return false, err
 	}
 	ops = append(ops, put...)
-	write := func() (*clientv3.TxnResponse, error) {
-		return s.client.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(guardKey(stack)), "=", k.rev)).Then(ops...).Commit()
-	}
-	resp, err := write()
-	if errors.Is(err, rpctypes.ErrNoSpace) {
-		if terr := s.makeRoom(ctx); terr != nil {
-			return false, s.explain(errors.Join(err, terr), ops)
+	before := clientv3.Compare(clientv3.ModRevision(guardKey(stack)), "=", k.rev)
+	for tried := false; ; tried = true {
+		resp, err := s.client.Txn(ctx).If(before).Then(ops...).Commit()
+		if err == nil && !resp.Succeeded {
+			return false, nil
 		}
-		resp, err = write()
-	}
-	if err != nil {
-		return false, s.explain(err, ops)
-	}
-	if resp.Succeeded {
-		k.rev = resp.Header.Revision
+		if err == nil {
+			k.rev = resp.Header.Revision
+		} else if k.rev, err = s.doubt(ctx, stack, k, err); err != nil && !tried && errors.Is(err, errRoom) {
+			continue
+		} else if err != nil {
+			return false, s.explain(err, ops)
+		}
 		s.remember(stack, k)
 		s.wrote()
+		return true, nil
 	}
-	return resp.Succeeded, nil
+}
+
+// errRoom means that a write failed for want of room, and that some has been made since.
+var errRoom = errors.New("even after tidying")
+
+// doubt finds out whether a write that failed has been made all the same, and returns its revision if so: etcd makes
+// the write that fills it up and then reports that it is full, and one that times out may be made later.
+func (s *kept) doubt(ctx context.Context, stack string, k known, cause error) (int64, error) {
+	if errors.Is(cause, rpctypes.ErrNoSpace) {
+		if err := s.makeRoom(ctx); err != nil {
+			cause = errors.Join(cause, err)
+		} else {
+			cause = errors.Join(cause, errRoom)
+		}
+	}
+	now, _, err := s.guard(ctx, stack)
+	if err == nil && now.guard.Token == k.guard.Token {
+		return now.rev, nil
+	}
+	return k.rev, cause
 }
 
 // explain says what to do about what etcd refuses.

@@ -221,7 +221,7 @@ func testLives(t *testing.T, s store.Store) {
 	same(t, "the first head", b, glint.Blueprint{Stack: "shop", Epoch: "e1"})
 	b.Revision, b.Routes = 1, 7
 	b = advance(t, s, b, fleet("web", 1))
-	b = advance(t, s, b)
+	b = advance(t, s, b, fleet("web", 0))
 	_, err := s.AddOrder(ctx, glint.Order{Instance: glint.ID{Stack: "shop", Epoch: "e1", Service: "web", N: 1}})
 	must(t, err)
 	must(t, s.End(ctx, "shop", 2))
@@ -245,7 +245,8 @@ func testLives(t *testing.T, s store.Store) {
 	again := begin(t, s, "shop", 1, "e2")
 	same(t, "the first head of the second life", again, glint.Blueprint{Stack: "shop", Epoch: "e2", Number: 2, Routes: 7})
 	wants(t, s.Advance(ctx, b, stepFor(b)), glint.ErrConflict) // the right number, of the life before
-	advance(t, s, again, fleet("web", 1))
+	again = advance(t, s, again, fleet("web", 0)) // as the life before ended
+	same(t, "the head of the second life", head(t, s, "shop"), again)
 	steps, err := s.Steps(ctx, "shop", 0, 10)
 	must(t, err)
 	if len(steps) != 3 || steps[2].Number != 3 {
