@@ -44,7 +44,7 @@ func newHands(cfg Config, poke func(string)) *hands {
 
 func key(stack string, a glint.Action) string {
 	if a.Verb == glint.Publish {
-		return string(a.Verb) + " " + stack
+		return fmt.Sprintf("%s %s#%d", a.Verb, stack, a.Routes.Generation) // another generation need not wait for this one's pause
 	}
 	return string(a.Verb) + " " + a.ID.Key()
 }

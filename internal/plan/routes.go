@@ -121,7 +121,7 @@ func (p *planner) generation() {
 
 // sameBackends reports whether backends would list the same for both, without listing ten thousand servers.
 func sameBackends(a, b glint.Blueprint) bool {
-	open := func(f glint.Fleet) bool { return f.Phase != glint.Empty && len(ports(f)) > 0 }
+	open := func(f glint.Fleet) bool { return carried(f) && len(ports(f)) > 0 }
 	next := 0
 	for _, f := range a.Services {
 		if !open(f) {
@@ -156,11 +156,23 @@ func sameFleetRoutes(f, g glint.Fleet) bool {
 	return !slices.ContainsFunc(rest, func(o glint.Member) bool { return o.Routed })
 }
 
+// carried reports whether the balancers know the fleet. One that is no longer declared is forgotten with its last routed
+// member: else a port that could not be had would keep what is drained from ever being destroyed.
+func carried(f glint.Fleet) bool {
+	switch f.Phase {
+	case glint.Empty:
+		return false
+	case glint.Emptying:
+		return slices.ContainsFunc(f.Members, func(m glint.Member) bool { return m.Routed })
+	}
+	return true
+}
+
 // backends lists what each port of each service is served by.
 func backends(b glint.Blueprint) []glint.Backend {
 	var all []glint.Backend
 	for _, f := range b.Services {
-		if f.Phase == glint.Empty {
+		if !carried(f) {
 			continue
 		}
 		for _, port := range ports(f) {

@@ -137,6 +137,9 @@ func (p *Plane) apply(ctx context.Context, stacks map[string]glint.Routes) error
 	}
 	for _, member := range []string{haproxy.Member, l4.Member} { // HAProxy first: it may find its ports taken
 		if err := p.carriers[member].Publish(ctx, tables[member]); err != nil {
+			if p.tables != nil { // what was in force stays, and only that
+				err = errors.Join(err, p.addresses.Set(p.vips))
+			}
 			return err
 		}
 	}
