@@ -42,9 +42,9 @@ func findCgroups(name string) (cgroups, error) {
 		point, kind := strings.Fields(before)[4], strings.Fields(after)[0]
 		switch {
 		case !strings.HasPrefix(point, "/sys/fs/cgroup"):
-		case kind == "cgroup" && !slices.Contains(g.v1, point):
+		case kind == "cgroup" && !slices.Contains(g.v1, point) && isMounted(point, unix.CGROUP_SUPER_MAGIC):
 			g.v1 = append(g.v1, point)
-		case kind == "cgroup2":
+		case kind == "cgroup2" && isMounted(point, unix.CGROUP2_SUPER_MAGIC):
 			g.v2 = point
 		}
 	}
@@ -54,8 +54,26 @@ func findCgroups(name string) (cgroups, error) {
 	return g, nil
 }
 
-// hybrid reports whether both versions are mounted. crun 1.8 refuses such a host unless it is shown only one.
-func (g cgroups) hybrid() bool { return len(g.v1) > 0 && g.v2 != "" }
+// isMounted reports whether a file system of that kind is seen at path, and not covered by another.
+func isMounted(path string, magic int64) bool {
+	var fs unix.Statfs_t
+	return unix.Statfs(path, &fs) == nil && int64(fs.Type) == magic
+}
+
+// unified is where crun looks for version 2 beside version 1.
+const unified = "/sys/fs/cgroup/unified"
+
+// cover is what crun must not see, empty where it may see everything. crun 1.8 refuses to start anything where both
+// versions are mounted, and where the second once was it writes plain files into its place.
+func (g cgroups) cover() string {
+	if len(g.v1) == 0 {
+		return ""
+	}
+	if st, err := os.Stat(unified); g.v2 == "" && (err != nil || !st.IsDir()) {
+		return ""
+	}
+	return or(g.v2, unified)
+}
 
 // path is what the runtime is told.
 func (g cgroups) path(key string) string { return path.Join("/", g.name, key) }

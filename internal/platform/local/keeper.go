@@ -145,7 +145,7 @@ var errRefused = errors.New("the runtime refuses")
 // make starts a conmon, which makes a container and holds it before its program. The conmon leaves our process tree and
 // outlives us. Nothing is left when it fails, except what sweep takes away.
 func (k *keepers) make(w keeping) (keeper, init process, err error) {
-	if !k.groups.hybrid() {
+	if k.groups.cover() == "" {
 		return k.conmon(w, k.crun)
 	}
 	err = k.inView(func(view string) (err error) {
@@ -234,7 +234,7 @@ func (k *keepers) inView(f func(path string) error) error {
 				return fmt.Errorf("making a view of the cgroups: %w", err)
 			}
 			// Not unmounted but covered: crun 1.8 writes files where it believes the other version to be.
-			if err := unix.Mount("tmpfs", k.groups.v2, "tmpfs", unix.MS_NODEV|unix.MS_NOSUID|unix.MS_NOEXEC, "mode=700,size=64k"); err != nil {
+			if err := unix.Mount("tmpfs", k.groups.cover(), "tmpfs", unix.MS_NODEV|unix.MS_NOSUID|unix.MS_NOEXEC, "mode=700,size=64k"); err != nil {
 				return fmt.Errorf("making a view of the cgroups: %w", err)
 			}
 			return f(fmt.Sprintf("/proc/%d/task/%d/ns/mnt", os.Getpid(), unix.Gettid()))
