@@ -56,7 +56,9 @@ var house = []room{
 }
 
 // exempt names what breaks a size rule, and why.
-var exempt = map[string]string{}
+var exempt = map[string]string{
+	"cmd/glint": "one short file for each verb; it grows with the verbs, and rooms of two verbs each would say nothing",
+}
 
 var (
 	outside    = []string{"context", "crypto/rand", "io", "log", "log/slog", "math/rand", "math/rand/v2", "net", "net/http", "os", "os/exec", "os/signal", "sync", "sync/atomic", "syscall"}

@@ -3,6 +3,7 @@
 package test
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -11,9 +12,16 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"github.com/glint-infra/glint/internal/artifact"
+	"github.com/glint-infra/glint/internal/image"
 )
 
 const inside = "GLINT_TEST_NETNS"
+
+// imagesDir names a folder of sealed bases. It is filled before the network is left behind: what is sealed needs no
+// network any more, and the scripts show that.
+const imagesDir = "GLINT_TEST_IMAGES"
 
 // Where the programs under test are: the glint binary, the shop of the example, one that cannot work, and the checkout.
 var bin, shop, quit, repo string
@@ -65,11 +73,26 @@ func run(m *testing.M) int {
 
 // again runs this very test binary in a new network namespace.
 func again() int {
+	flag.Parse()
+	if testing.Short() {
+		fmt.Fprintln(os.Stderr, "test: -short: the real platform is left out")
+		return 0
+	}
+	dir, err := os.MkdirTemp("", "glint-test-images-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "test:", err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	if err := sealBase(dir); err != nil {
+		fmt.Fprintln(os.Stderr, "test: sealing the base of the example's cache:", err)
+		return 1
+	}
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), inside+"=1")
+	cmd.Env = append(os.Environ(), inside+"=1", imagesDir+"="+dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	err := cmd.Run()
+	err = cmd.Run()
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
@@ -79,4 +102,18 @@ func again() int {
 	}
 	fmt.Fprintln(os.Stderr, "test: a network namespace of its own:", err)
 	return 1
+}
+
+// sealBase seals the Debian base that examples/shop asks for.
+func sealBase(dir string) error {
+	blobs, err := artifact.Open(filepath.Join(dir, "artifacts"))
+	if err != nil {
+		return err
+	}
+	b, err := image.NewBuilder(image.Config{Dir: filepath.Join(dir, "images"), Artifacts: blobs})
+	if err == nil {
+		recipe := image.Recipe{Name: "redis", Base: "debian:bookworm", Packages: []string{"redis-server"}}
+		_, err = b.Seal(context.Background(), recipe, func(p image.Progress) { fmt.Fprintf(os.Stderr, "test: sealing: %s\n", p.Text) })
+	}
+	return errors.Join(err, blobs.Close())
 }

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -30,10 +31,6 @@ const patience = 90 * time.Second
 
 // TestScripts runs testdata/*.txtar against a Glint of their own, one after the other.
 func TestScripts(t *testing.T) {
-	images := filepath.Join(t.TempDir(), "images") // sealed once, shared by all scripts
-	if err := os.Mkdir(images, 0o700); err != nil {
-		t.Fatal(err)
-	}
 	n := 0
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
@@ -43,6 +40,7 @@ func TestScripts(t *testing.T) {
 			env.Values["glint"] = g
 			env.Setenv("GLINT_SOCKET", filepath.Join(g.run, "glint.sock"))
 			env.Setenv("PATH", filepath.Dir(bin)+string(os.PathListSeparator)+env.Getenv("PATH"))
+			env.Setenv("GLINT", bin)
 			env.Setenv("SHOP", shop)
 			env.Setenv("QUIT", quit)
 			env.Setenv("REPO", repo)
@@ -50,7 +48,12 @@ func TestScripts(t *testing.T) {
 			if err := os.Mkdir(g.data, 0o700); err != nil {
 				return err
 			}
-			return os.Symlink(images, filepath.Join(g.data, "images"))
+			for _, shared := range []string{"images", "artifacts"} { // sealed once, for all scripts
+				if err := os.Symlink(filepath.Join(os.Getenv(imagesDir), shared), filepath.Join(g.data, shared)); err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"server": cmdServer,
@@ -77,6 +80,7 @@ type glintUnderTest struct {
 }
 
 type running struct {
+	sent   atomic.Int64
 	stop   context.CancelFunc
 	report chan load.Report
 }
@@ -196,14 +200,15 @@ func cmdGet(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdLoad: load start HOST KEEPALIVE ONESHOT SLOW | load stop AT-LEAST — every failed request fails the script.
+// cmdLoad: load start HOST KEEPALIVE ONESHOT SLOW | load stop AT-LEAST — goes on until that many were sent; every failed
+// request fails the script.
 func cmdLoad(ts *testscript.TestScript, neg bool, args []string) {
 	g := under(ts)
 	if args[0] == "start" {
 		n := func(i int) int { v, err := strconv.Atoi(args[i]); ts.Check(err); return v }
 		ctx, cancel := context.WithCancel(context.Background())
 		r := &running{stop: cancel, report: make(chan load.Report, 1)}
-		mix := load.Mix{Address: "127.0.0.1:" + port, Host: args[1], Path: "/version", Slow: "/slow?ms=2000", KeepAlive: n(2), OneShot: n(3), SlowClients: n(4), Mark: "X-Shop-Version", Pause: time.Millisecond}
+		mix := load.Mix{Address: "127.0.0.1:" + port, Host: args[1], Path: "/version", Slow: "/slow?ms=2000", KeepAlive: n(2), OneShot: n(3), SlowClients: n(4), Mark: "X-Shop-Version", Pause: time.Millisecond, Sent: &r.sent}
 		go func() { r.report <- load.Run(ctx, mix) }()
 		g.loads = map[string]*running{"": r}
 		return
@@ -211,6 +216,7 @@ func cmdLoad(ts *testscript.TestScript, neg bool, args []string) {
 	least, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	r := g.loads[""]
+	within(3*patience, func() bool { return r.sent.Load() >= int64(least) })
 	r.stop()
 	report := <-r.report
 	delete(g.loads, "")

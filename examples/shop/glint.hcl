@@ -65,8 +65,10 @@ service "cache" {
       port = "redis"
     }
   }
+  # The shop keeps its connections open; it can do without the cache, so there is little to wait for.
   update {
     strategy = "recreate"
+    grace    = "5s"
   }
 }
 

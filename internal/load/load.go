@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -28,6 +29,7 @@ type Mix struct {
 	Pause       time.Duration // of each quick client between two requests
 	Timeout     time.Duration // of one request; 0 means 30s
 	Mark        string        // header of answers to count by value, such as a version
+	Sent        *atomic.Int64 // counts along, for those who wait for a number of requests; may be nil
 }
 
 // A Report is what became of the requests.
@@ -90,6 +92,9 @@ func (m Mix) client(ctx context.Context, t *tally, kind, path string, keep bool,
 		begun := time.Now()
 		mark, err := c.request(path, keep)
 		t.add(kind, mark, time.Since(begun), err)
+		if m.Sent != nil {
+			m.Sent.Add(1)
+		}
 		if err != nil {
 			c.drop()
 			time.Sleep(10 * time.Millisecond) // a dead server must not be asked a million times a second
