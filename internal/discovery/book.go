@@ -37,6 +37,9 @@ type bookFile struct {
 // out. A book of another pool is refused with glint.ErrInvalid: instances that run know the addresses in it.
 func Open(path string, pool netip.Prefix) (*Book, error) {
 	b := &Book{path: path, pool: pool.Masked(), given: map[string]netip.Addr{}}
+	if !pool.IsValid() {
+		return nil, fmt.Errorf("opening the addresses of services in %s: no pool is given: %w", path, glint.ErrInvalid)
+	}
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return b, nil
@@ -46,7 +49,7 @@ func Open(path string, pool netip.Prefix) (*Book, error) {
 	}
 	var f bookFile
 	if err := json.Unmarshal(text, &f); err != nil {
-		return nil, fmt.Errorf("reading the addresses of services in %s: %w", path, err)
+		return nil, fmt.Errorf("reading the addresses of services in %s: %w: %w; restore it from a backup", path, glint.ErrInvalid, err)
 	}
 	if f.Format > bookFormat {
 		return nil, fmt.Errorf("%s has format %d, this binary knows %d: %w", path, f.Format, bookFormat, glint.ErrTooNew)
@@ -54,12 +57,22 @@ func Open(path string, pool netip.Prefix) (*Book, error) {
 	if f.Pool != b.pool && len(f.Addresses) > 0 {
 		return nil, fmt.Errorf("services have addresses of %s in %s, and the pool is now %s: %w: start with the pool from before, or destroy the stacks first", f.Pool, path, b.pool, glint.ErrInvalid)
 	}
+	taken := map[netip.Addr]bool{}
+	for name, a := range f.Addresses {
+		if taken[a] || !b.pool.Contains(a) {
+			return nil, fmt.Errorf("reading the addresses of services in %s: %s, of %s, is there twice or not of %s: %w; restore it from a backup", path, a, name, b.pool, glint.ErrInvalid)
+		}
+		taken[a] = true
+	}
 	maps.Copy(b.given, f.Addresses)
 	return b, nil
 }
 
 // Address implements Directory. The error is glint.ErrInUse when every address of the pool is given out.
 func (b *Book) Address(stack, service string) (netip.Addr, error) {
+	if !glint.ValidName(stack) || !glint.ValidName(service) {
+		return netip.Addr{}, fmt.Errorf("giving service %q of stack %q an address: %w: not names", service, stack, glint.ErrInvalid)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	name := stack + "/" + service
