@@ -30,7 +30,6 @@ var (
 	// Debian Policy Manual 5.6.7.
 	formPackage = &Form{"a package name", `the name of a Debian package, such as "redis-server", without a version`, checkPackage}
 	formURL     = &Form{"a path to ask for", `a path that begins with "/", such as "/healthz"`, checkURL}
-	formArg     = &Form{"a text", `a text that is not empty`, checkArg}
 )
 
 func checkName(s string) (string, bool) {
@@ -124,4 +123,3 @@ func checkURL(s string) (string, bool) {
 	}
 	return "", len(s) <= 2048 && urlPattern.MatchString(s)
 }
-func checkArg(s string) (string, bool) { return "", s != "" }

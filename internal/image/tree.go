@@ -98,7 +98,7 @@ func (t *tree) add(h *tar.Header, at int64) error {
 	if err != nil {
 		return err
 	}
-	return parent.put(path.Base(name), in)
+	return put(parent, path.Base(name), in)
 }
 
 // cleanName returns a path relative to the layer's root, in which no part leads upwards.
@@ -224,7 +224,7 @@ const (
 )
 
 // put gives in a name. The last of several entries for one name counts; a folder keeps what it holds.
-func (dir *inode) put(name string, in *inode) error {
+func put(dir *inode, name string, in *inode) error {
 	if name == opaqueWhiteout {
 		if dir.xattrs == nil {
 			dir.xattrs = map[string]string{}
