@@ -2,11 +2,11 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/glint-infra/glint"
 	"github.com/glint-infra/glint/internal/api"
 )
 
@@ -45,6 +45,15 @@ With -o json, an array, the oldest first, of {number, release, at, by, kind, fro
 	}
 }
 
+// reasonIn leaves out of a verdict what its row says already.
+func reasonIn(verdict string) string {
+	if _, rest, ok := strings.Cut(verdict, " is rejected: "); ok {
+		verdict = rest
+	}
+	reason, _, _ := strings.Cut(verdict, "; everything returns to ")
+	return reason
+}
+
 func revisionRow(r api.RevisionStatus) string {
 	what, outcome := string(r.Kind), string(r.Outcome)
 	if r.From > 0 {
@@ -56,8 +65,8 @@ func revisionRow(r api.RevisionStatus) string {
 	if r.Comment != "" {
 		what += ": " + clean(r.Comment)
 	}
-	if r.Verdict != "" && r.Outcome != glint.Serving {
-		outcome += ": " + clean(r.Verdict)
+	if moodOf(r.Outcome) == bad && r.Verdict != "" {
+		outcome += ": " + reasonIn(clean(r.Verdict))
 	}
 	return fmt.Sprintf("r%d\t%s\t%s\t%s\t%s\t%s", r.Number, r.At.Local().Format(time.DateTime), clean(r.By), what, r.Release.Short(), outcome)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/glint-infra/glint"
 )
@@ -38,7 +39,7 @@ func (n *narrator) hear(e glint.Event) {
 	}
 	if len(n.pending) > 0 {
 		p := n.pending[0]
-		together := e.Kind == glint.EventCreate || e.Kind == glint.EventGone || p.Service == e.Service
+		together := e.Kind == glint.EventCreate || p.Service == e.Service
 		if p.Kind != e.Kind || p.Blueprint != e.Blueprint || !together || loud(e) || loud(p) {
 			n.flush()
 		}
@@ -51,8 +52,8 @@ func quiet(e glint.Event) bool {
 	switch e.Kind {
 	case glint.EventPhase:
 		return !strings.HasPrefix(e.Text, "rolls") && !strings.HasPrefix(e.Text, "returns")
-	case glint.EventRoute:
-		return !e.ID.IsZero()
+	case glint.EventRoute, glint.EventGone:
+		return true
 	case glint.EventLeave:
 		return strings.HasPrefix(e.Text, "drained")
 	case glint.EventVerdict:
@@ -95,11 +96,6 @@ func (n *narrator) flush() {
 		n.healthy(events)
 	case glint.EventLeave:
 		n.leave(events)
-	case glint.EventRoute:
-		generation, _, _ := strings.Cut(strings.TrimPrefix(e.Text, "routes "), ":")
-		n.line("route", e, generation)
-	case glint.EventGone:
-		n.line("gone", e, names(events))
 	case glint.EventVerdict:
 		_, text, _ := strings.Cut(e.Text, ": ")
 		n.line("rejected", e, text)
@@ -156,8 +152,11 @@ func (n *narrator) line(verb string, e glint.Event, text string) {
 	n.say(step(verb, clean(text), seconds(e.At.Sub(n.began))))
 }
 
-// step is one line of progress: what, on what, and how long after the beginning.
+// step is one line of progress: what, on what, and how long after the beginning, if there is room to say it.
 func step(verb, text, when string) string {
+	if utf8.RuneCountInString(text) > 60 {
+		when = ""
+	}
 	return strings.TrimRight(fmt.Sprintf("  %-8s %-36s %s", verb, text, when), " ")
 }
 

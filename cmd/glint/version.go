@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
@@ -45,37 +46,48 @@ type versions struct {
 }
 
 func (c *cli) versionCommand() *cobra.Command {
-	return &cobra.Command{
+	var only bool
+	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version of this command and of the server",
-		Long: `Prints the version of this command, and of the server when one answers. It never fails because none does.
+		Long: `Prints the version of this command and of the server. It fails when no server answers, unless --client is said.
 
 With -o json: {client, release, planner, server, api, problem}.`,
-		Example: "  glint version\n  glint version -o json",
+		Example: "  glint version\n  glint version --client -o json | jq -r .client",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			v := versions{Client: versionOf(), Release: glint.ReleaseFormat, Planner: plan.Version}
-			remote, err := c.remote()
-			if err == nil {
-				if got, gerr := remote.Version(cmd.Context()); gerr != nil {
-					err = gerr
-				} else {
-					v.Server, v.API = got.Version, got.API
-				}
-			}
-			if err != nil {
-				v.Problem = err.Error()
+			var problem error
+			if !only {
+				problem = c.askVersion(cmd.Context(), &v)
 			}
 			if c.json() {
-				return c.print(v)
+				if err := c.print(v); err != nil || problem == nil {
+					return err
+				}
+				return exit{code: exitFailed}
 			}
 			c.say("glint   %s (release format %d, planner %d)", v.Client, v.Release, v.Planner)
 			if v.Server != "" {
 				c.say("server  %s (API %d)", v.Server, v.API)
-			} else {
-				c.say("server  %s", v.Problem)
 			}
-			return nil
+			return problem
 		},
 	}
+	cmd.Flags().BoolVar(&only, "client", false, "of this command only")
+	return cmd
+}
+
+func (c *cli) askVersion(ctx context.Context, v *versions) error {
+	remote, err := c.remote()
+	if err != nil {
+		return err
+	}
+	got, err := remote.Version(ctx)
+	if err != nil {
+		v.Problem = err.Error()
+		return err
+	}
+	v.Server, v.API = got.Version, got.API
+	return nil
 }
