@@ -61,6 +61,14 @@ func (s *server) standing(ctx context.Context, stack string) (st standing, err e
 	return st, err
 }
 
+// carriedOut is the revision that the stack is made to be now: the newest, unless that was rejected.
+func (st standing) carriedOut() glint.Revision {
+	if r := st.head.Rejected; r != nil && r.Revision == len(st.revs) && st.head.Target > 0 {
+		return st.revs[st.head.Target-1]
+	}
+	return st.newest()
+}
+
 func (st standing) newest() glint.Revision {
 	if len(st.revs) == 0 {
 		return glint.Revision{}
@@ -161,8 +169,8 @@ func (s *server) plan(ctx context.Context, in *applyInput) (PlanReply, error) {
 	}
 	newest := st.newest()
 	out := PlanReply{Stages: []plan.Stage{}, Revision: newest.Number + 1}
-	if newest.Number > 0 {
-		if out.Before, err = s.Store.Release(ctx, newest.Release); err != nil {
+	if now := st.carriedOut(); now.Number > 0 {
+		if out.Before, err = s.Store.Release(ctx, now.Release); err != nil {
 			return out, err
 		}
 	}

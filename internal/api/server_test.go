@@ -170,7 +170,7 @@ func TestRejectedRelease(t *testing.T) {
 	}
 	_, err := w.client.Apply(t.Context(), stack, api.ApplyRequest{Release: bad})
 	refused(t, err, api.CodeRejected, nil, "exited 7", "--retry")
-	if p, err := w.client.Plan(t.Context(), stack, api.ApplyRequest{Release: bad}); err != nil || p.Unchanged {
+	if p, err := w.client.Plan(t.Context(), stack, api.ApplyRequest{Release: bad}); err != nil || p.Unchanged || p.Before.Digest() != w.release("v1", 2).Digest() {
 		t.Errorf("plan of what was rejected: %+v, %v", p, err)
 	}
 	again, err := w.client.Apply(t.Context(), stack, api.ApplyRequest{Release: bad, Retry: true})

@@ -103,7 +103,7 @@ type PlanReply struct {
 	Stages    []plan.Stage  `json:"stages"`
 	Rests     bool          `json:"rests"` // false: the preview was cut off
 	Unchanged bool          `json:"unchanged"`
-	Before    glint.Release `json:"before"`   // of the newest revision; empty when there is none
+	Before    glint.Release `json:"before"`   // what is being carried out now: after a rejection the stable release; empty when there is none
 	Revision  int           `json:"revision"` // the number that it would get; the newest one's when nothing would change
 }
 
