@@ -117,7 +117,7 @@ func (c *cli) refused(ctx context.Context, remote *api.Client, stack string, err
 	}
 	switch e.Code {
 	case api.CodeRefused, api.CodeInvalid, api.CodeTooNew:
-		return exit{exitInvalid, fmt.Errorf("%w\nNothing was started.", err)}
+		return exit{exitInvalid, fmt.Errorf("%w\nnothing was started", err)}
 	case api.CodeRejected:
 		if st, serr := remote.Status(ctx, stack); serr == nil && st.Stable != 0 {
 			return exit{exitRolledBack, err}

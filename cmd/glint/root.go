@@ -138,4 +138,3 @@ func (c *cli) path(p string) string {
 	return filepath.Join(c.Dir, p)
 }
 
-var errNoStack = errors.New("no stack")
