@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -137,4 +136,3 @@ func (c *cli) path(p string) string {
 	}
 	return filepath.Join(c.Dir, p)
 }
-
