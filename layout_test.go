@@ -52,6 +52,7 @@ var house = []room{
 	{path: "internal/conductor", may: []string{"internal/plan", "internal/check", "internal/store", "internal/platform", "internal/balancer", "internal/observe"}},
 	{path: "internal/load"},
 	{path: "internal/api", may: []string{"internal/artifact", "internal/image", "internal/store", "internal/plan", "internal/check", "internal/platform", "internal/conductor"}},
+	{path: "internal/bench", may: []string{"internal/api", "internal/load"}},
 	{path: "cmd/glint", may: []string{"*"}},
 }
 
