@@ -8,6 +8,6 @@ func (c *cli) commands() []group {
 		{groupDeclare, []*cobra.Command{c.checkCommand(), c.fmtCommand()}},
 		{groupChange, []*cobra.Command{c.planCommand(), c.applyCommand(), c.rollbackCommand(), c.replaceCommand(), c.destroyCommand()}},
 		{groupSee, []*cobra.Command{c.statusCommand(), c.psCommand(), c.historyCommand(), c.whyCommand(), c.logsCommand(), c.eventsCommand(), c.imagesCommand()}},
-		{groupServe, []*cobra.Command{c.serverCommand(), c.versionCommand()}},
+		{groupServe, []*cobra.Command{c.serverCommand(), c.benchCommand(), c.versionCommand()}},
 	}
 }
