@@ -1,6 +1,7 @@
 package glint_test
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -97,8 +98,9 @@ func TestLayout(t *testing.T) {
 		if _, ok := exempt[path]; !ok && n > maxFile {
 			t.Errorf("%s has %d lines, more than %d", path, n, maxFile)
 		}
-		checkImports(t, path, f, house[i], index)
-		checkDecls(t, path, fset, f, house[i])
+		for _, objection := range append(checkImports(path, f, house[i], index), checkDecls(path, fset, f, house[i])...) {
+			t.Error(objection)
+		}
 	}
 	for _, r := range house {
 		if _, err := os.Stat(r.path); err == nil && lines[r.path] > 0 && !documented[r.path] {
@@ -130,27 +132,30 @@ func sources(t *testing.T) []string {
 	return paths
 }
 
-func checkImports(t *testing.T, path string, f *ast.File, r room, index map[string]int) {
+func checkImports(path string, f *ast.File, r room, index map[string]int) (bad []string) {
+	object := func(format string, args ...any) { bad = append(bad, fmt.Sprintf(format, args...)) }
 	for _, spec := range f.Imports {
 		name, _ := strconv.Unquote(spec.Path.Value)
 		if to, ours := strings.CutPrefix(name, module+"/"); ours {
 			if !slices.Contains(r.may, to) && !slices.Contains(r.may, "*") {
-				t.Errorf("%s: %s may not import %s", path, r.path, to)
+				object("%s: %s may not import %s", path, r.path, to)
 			}
 			if index[to] >= index[r.path] {
-				t.Errorf("%s: %s stands above %s: data flows one way", path, r.path, to)
+				object("%s: %s stands above %s: data flows one way", path, r.path, to)
 			}
 		}
 		if r.path == "." && strings.Contains(name, ".") {
-			t.Errorf("%s: the vocabulary imports only the standard library, not %s", path, name)
+			object("%s: the vocabulary imports only the standard library, not %s", path, name)
 		}
 		if r.pure && slices.Contains(outside, name) {
-			t.Errorf("%s: %s is pure and may not import %s", path, r.path, name)
+			object("%s: %s is pure and may not import %s", path, r.path, name)
 		}
 	}
+	return bad
 }
 
-func checkDecls(t *testing.T, path string, fset *token.FileSet, f *ast.File, r room) {
+func checkDecls(path string, fset *token.FileSet, f *ast.File, r room) (bad []string) {
+	object := func(format string, args ...any) { bad = append(bad, fmt.Sprintf(format, args...)) }
 	for _, d := range f.Decls {
 		fn, ok := d.(*ast.FuncDecl)
 		if !ok {
@@ -159,25 +164,26 @@ func checkDecls(t *testing.T, path string, fset *token.FileSet, f *ast.File, r r
 		name := path + ":" + fn.Name.Name
 		n := fset.Position(fn.End()).Line - fset.Position(fn.Pos()).Line + 1
 		if _, ok := exempt[name]; !ok && n > maxFunc {
-			t.Errorf("%s has %d lines, more than %d", name, n, maxFunc)
+			object("%s has %d lines, more than %d", name, n, maxFunc)
 		}
 		if fn.Name.IsExported() && fn.Doc == nil && (fn.Recv == nil || exportedReceiver(fn)) {
-			t.Errorf("%s is exported and has no comment", name)
+			object("%s is exported and has no comment", name)
 		}
 		if r.pure {
 			ast.Inspect(fn, func(n ast.Node) bool {
 				if sel, ok := n.(*ast.SelectorExpr); ok {
 					if x, ok := sel.X.(*ast.Ident); ok && x.Name == "time" && x.Obj == nil && slices.Contains(clockCalls, sel.Sel.Name) {
-						t.Errorf("%s: %s is pure and reads the clock: time.%s", name, r.path, sel.Sel.Name)
+						object("%s: %s is pure and reads the clock: time.%s", name, r.path, sel.Sel.Name)
 					}
 				}
 				if g, ok := n.(*ast.GoStmt); ok {
-					t.Errorf("%s: %s is pure and starts a goroutine at line %d", name, r.path, fset.Position(g.Pos()).Line)
+					object("%s: %s is pure and starts a goroutine at line %d", name, r.path, fset.Position(g.Pos()).Line)
 				}
 				return true
 			})
 		}
 	}
+	return bad
 }
 
 func exportedReceiver(fn *ast.FuncDecl) bool {
@@ -199,5 +205,45 @@ func TestLayoutDepth(t *testing.T) {
 		if depth[r.path] > 5 {
 			t.Errorf("%s stands %d imports deep, more than 5", r.path, depth[r.path])
 		}
+	}
+}
+
+// TestLayoutObjects holds the rules against a file that breaks them, so that they cannot fall silent.
+func TestLayoutObjects(t *testing.T) {
+	const source = `package plan
+import (
+	"os"
+	"time"
+	"github.com/glint-infra/glint/internal/conductor"
+	alias "github.com/glint-infra/glint/internal/check"
+)
+func Naked() {}
+func clock() time.Time { go clock(); return time.Now() }
+func long() {%s}
+`
+	fset := token.NewFileSet()
+	f, err := parser.ParseFile(fset, "internal/plan/bad.go", fmt.Sprintf(source, strings.Repeat("\n", maxFunc)), parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, plan := map[string]int{}, room{}
+	for i, r := range house {
+		index[r.path] = i
+		if r.path == "internal/plan" {
+			plan = r
+		}
+	}
+	bad := strings.Join(append(checkImports("internal/plan/bad.go", f, plan, index), checkDecls("internal/plan/bad.go", fset, f, plan)...), "\n")
+	for _, want := range []string{"may not import os", "may not import internal/conductor", "internal/conductor: data flows one way", "may not import internal/check", "Naked is exported and has no comment", "reads the clock: time.Now", "starts a goroutine", "long has 81 lines"} {
+		if !strings.Contains(bad, want) {
+			t.Errorf("no objection %q in:\n%s", want, bad)
+		}
+	}
+	root, err := parser.ParseFile(fset, "bad.go", "package glint\nimport _ \"golang.org/x/sys/unix\"\n", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bad := checkImports("bad.go", root, house[0], index); len(bad) != 1 || !strings.Contains(bad[0], "only the standard library") {
+		t.Errorf("the vocabulary: %v", bad)
 	}
 }
