@@ -371,7 +371,6 @@ func (p *planner) reject(service string, f glint.Fleet, m glint.Member, because 
 	if p.next.Stable != 0 {
 		p.next.Target = p.next.Stable // taken up in the next turn, by every fleet alike
 	}
-	p.wakeAt(p.now)
 }
 
 func (p *planner) enter(f *glint.Fleet, phase glint.Phase) {
@@ -423,9 +422,10 @@ func (p *planner) note(service string, m glint.Member, format string, args ...an
 	p.notes = append(p.notes, n)
 }
 
-// wakeAt asks to be called again at t, or sooner.
+// wakeAt asks to be called again at t, or sooner. What has passed already changes nothing by itself: to be woken for it
+// would be to be woken at once, for ever.
 func (p *planner) wakeAt(t time.Time) {
-	if p.wake.IsZero() || t.Before(p.wake) {
+	if t.After(p.now) && (p.wake.IsZero() || t.Before(p.wake)) {
 		p.wake = t
 	}
 }
