@@ -95,7 +95,7 @@ type kept struct {
 
 	ctx  context.Context // ends when the store is closed
 	stop context.CancelFunc
-	done sync.WaitGroup // background work and watches
+	done sync.WaitGroup // everything under way
 
 	mu    sync.Mutex
 	known map[string]known // by stack
@@ -122,7 +122,7 @@ func begin(ctx context.Context, cfg Config, client *clientv3.Client, k keeper) (
 	return s, nil
 }
 
-// Close ends the store's use; calls that are under way may fail.
+// Close waits for the calls that are under way, and ends the store's use.
 func (s *kept) Close() error {
 	s.mu.Lock()
 	closed := s.ctx.Err() != nil
@@ -135,13 +135,17 @@ func (s *kept) Close() error {
 	return s.release()
 }
 
-// alive says why a call cannot be made.
-func (s *kept) alive(ctx context.Context) error {
+// enter begins a call, or says why it cannot be made. Whoever enters must leave: Close waits for it, because an etcd in
+// this process does not bear to be stopped while its functions are being called.
+func (s *kept) enter(ctx context.Context) (leave func(), err error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return nil, err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.ctx.Err() != nil {
-		return errClosed
+		return nil, errClosed
 	}
-	return nil
+	s.done.Add(1)
+	return s.done.Done, nil
 }

@@ -7,8 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -300,4 +302,33 @@ func noise(n, seed int) string {
 		b.WriteString(glint.DigestOf(fmt.Append(nil, i, "/", seed)).Hex())
 	}
 	return b.String()
+}
+
+// TestCloseUnderLoad closes the store while it is being used: calls may fail, and nothing else may happen.
+func TestCloseUnderLoad(t *testing.T) {
+	for range 10 {
+		s := opened(t, Config{noSync: true, kept: 2, segment: 2, tidy: 3})
+		begun(t, s, "shop")
+		var users sync.WaitGroup
+		for range 4 {
+			users.Go(func() {
+				for ctx := context.Background(); ; {
+					b, err := s.Head(ctx, "shop")
+					if err == nil {
+						b.Number++
+						err = s.Advance(ctx, b, glint.Step{Events: []glint.Event{{Text: "on"}}})
+					}
+					if err != nil && !errors.Is(err, glint.ErrConflict) {
+						return
+					}
+					s.Events(ctx, "shop", 0, 10)
+				}
+			})
+		}
+		for s.writes.Load() < 50 {
+			runtime.Gosched()
+		}
+		must(t, s.Close())
+		users.Wait()
+	}
 }

@@ -155,10 +155,12 @@ func (s *kept) forget(stack string, rev int64) {
 // change replaces a stack's guard and what edit asks for, in one transaction, if nobody else has changed the stack
 // meanwhile; else it begins again. edit may be called more than once. Its error ends the change when it came from what was just read, not from a memory.
 func (s *kept) change(ctx context.Context, stack string, whole bool, edit func(k *known) ([]clientv3.Op, error)) error {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	for {
-		if err := s.alive(ctx); err != nil {
-			return err
-		}
 		k, err := s.look(ctx, stack, whole)
 		if err != nil {
 			return err

@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -68,7 +69,10 @@ func serve(ctx context.Context, cfg Config) (*server, error) {
 		return nil, err
 	}
 	s.client = v3client.New(s.etcd.Server)
-	return s, s.tighten()
+	if err := s.tighten(); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
 }
 
 func (s *server) config(cfg Config) *embed.Config {

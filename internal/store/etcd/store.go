@@ -25,9 +25,11 @@ func (s *kept) Stacks(ctx context.Context) ([]string, error) {
 
 // stacks returns the names of the stacks, or of those that live, sorted, and etcd's revision.
 func (s *kept) stacks(ctx context.Context, living bool) ([]string, int64, error) {
-	if err := s.alive(ctx); err != nil {
+	leave, err := s.enter(ctx)
+	if err != nil {
 		return nil, 0, err
 	}
+	defer leave()
 	resp, err := s.client.Get(ctx, guards, clientv3.WithPrefix())
 	if err != nil {
 		return nil, 0, err
@@ -111,9 +113,11 @@ func (s *kept) Release(ctx context.Context, d glint.Digest) (glint.Release, erro
 
 // list reads the item of that name, or those under it.
 func list[T any](ctx context.Context, s *kept, name string) ([]T, error) {
-	if err := s.alive(ctx); err != nil {
+	leave, err := s.enter(ctx)
+	if err != nil {
 		return nil, err
 	}
+	defer leave()
 	key, all := under(name)
 	resp, err := s.client.Get(ctx, key, all)
 	if err != nil {
@@ -134,22 +138,27 @@ func list[T any](ctx context.Context, s *kept, name string) ([]T, error) {
 
 // Head implements store.Store.
 func (s *kept) Head(ctx context.Context, stack string) (glint.Blueprint, error) {
-	err := s.alive(ctx)
-	var h head
-	if err == nil {
-		h, err = s.read(ctx, stack)
-	}
-	if err == nil && !h.guard.Alive {
-		err = glint.ErrNotFound
-	}
-	var b glint.Blueprint
-	if err == nil {
-		b, err = h.blueprint(stack)
-	}
+	b, err := s.head(ctx, stack)
 	if err != nil {
 		return glint.Blueprint{}, fmt.Errorf("reading the blueprint of %s: %w", stack, err)
 	}
 	return b, nil
+}
+
+func (s *kept) head(ctx context.Context, stack string) (glint.Blueprint, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return glint.Blueprint{}, err
+	}
+	defer leave()
+	h, err := s.read(ctx, stack)
+	if err != nil {
+		return glint.Blueprint{}, err
+	}
+	if !h.guard.Alive {
+		return glint.Blueprint{}, glint.ErrNotFound
+	}
+	return h.blueprint(stack)
 }
 
 func (h head) blueprint(stack string) (glint.Blueprint, error) {
@@ -196,7 +205,7 @@ func (s *kept) advance(ctx context.Context, next glint.Blueprint, step glint.Ste
 		g.take(next)
 		told := step
 		told.Events = g.tell(next.Stack, step.Events)
-		entry, err := s.enter(next.Stack, g, entry{Step: &told})
+		entry, err := s.append(next.Stack, g, entry{Step: &told})
 		if err != nil {
 			return nil, err
 		}
@@ -304,8 +313,9 @@ func (s *kept) Orders(ctx context.Context, stack string) ([]glint.Order, error) 
 
 // CloseOrder implements store.Store.
 func (s *kept) CloseOrder(ctx context.Context, stack string, id int) error {
-	err := s.alive(ctx)
+	leave, err := s.enter(ctx)
 	if err == nil {
+		defer leave()
 		key, all := under(orderItem(stack, id))
 		_, err = s.client.Delete(ctx, key, all)
 	}

@@ -38,8 +38,8 @@ func (g *guard) tell(stack string, events []glint.Event) []glint.Event {
 	return events
 }
 
-// enter puts an entry at the end of the log.
-func (s *kept) enter(stack string, g *guard, e entry) ([]clientv3.Op, error) {
+// append puts an entry at the end of the log.
+func (s *kept) append(stack string, g *guard, e entry) ([]clientv3.Op, error) {
 	g.Last++
 	return s.codec.put(logItem(stack, g.Last, g.Number, g.Seq), e)
 }
@@ -47,11 +47,9 @@ func (s *kept) enter(stack string, g *guard, e entry) ([]clientv3.Op, error) {
 // Record implements store.Store.
 func (s *kept) Record(ctx context.Context, stack string, events ...glint.Event) error {
 	err := store.CheckStack(stack)
-	if err == nil && len(events) == 0 {
-		err = s.alive(ctx)
-	} else if err == nil {
+	if err == nil && len(events) > 0 {
 		err = s.change(ctx, stack, false, func(k *known) ([]clientv3.Op, error) {
-			return s.enter(stack, &k.guard, entry{Events: k.guard.tell(stack, events)})
+			return s.append(stack, &k.guard, entry{Events: k.guard.tell(stack, events)})
 		})
 	}
 	if err != nil {
@@ -117,10 +115,12 @@ func (s *kept) Events(ctx context.Context, stack string, after int64, limit int)
 
 // again reads once more when the moment at which it reads is compacted away meanwhile.
 func (s *kept) again(ctx context.Context, read func() error) error {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	for try := 1; ; try++ {
-		if err := s.alive(ctx); err != nil {
-			return err
-		}
 		if err := read(); try == 5 || !errors.Is(err, rpctypes.ErrCompacted) {
 			return err
 		}

@@ -14,14 +14,11 @@ func (s *kept) Watch(ctx context.Context, changed func(stack string)) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	s.mu.Lock() // so that Close waits for it, or it sees that the store is closed
-	if s.ctx.Err() != nil {
-		s.mu.Unlock()
-		return fmt.Errorf("watching stacks: %w", errClosed)
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return fmt.Errorf("watching stacks: %w", err)
 	}
-	s.done.Add(1)
-	s.mu.Unlock()
-	defer s.done.Done()
+	defer leave()
 	within, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
