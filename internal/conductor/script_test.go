@@ -69,6 +69,7 @@ type stage struct {
 	boss          *conductor.Conductor
 	notes         []string
 	epoch, routes int
+	skew          time.Duration // of the conductor's clock
 }
 
 const stack = "shop"
@@ -81,8 +82,10 @@ func newStage(t testing.TB, out *strings.Builder) *stage {
 
 // hire puts a conductor in charge that remembers nothing.
 func (s *stage) hire() {
-	s.boss = conductor.New(conductor.Config{Store: s.store, Platform: s.world, Balancer: s.world, Look: s.look, Now: s.world.Now})
+	s.boss = conductor.New(conductor.Config{Store: s.store, Platform: s.world, Balancer: s.world, Look: s.look, Now: s.now})
 }
+
+func (s *stage) now() time.Time { return s.world.Now().Add(s.skew) }
 
 func (s *stage) look(ctx context.Context, b glint.Blueprint) glint.Observation {
 	l, _ := s.world.List(ctx)
@@ -211,6 +214,14 @@ func (s *stage) run(words []string) {
 		s.must(s.world.Drift(s.id(args[0]), "its memory limit was changed"))
 	case "taint":
 		s.must(s.world.Taint(s.id(args[0]), "entered by hand"))
+	case "clock": // is set forward, or back
+		d, err := time.ParseDuration(args[0])
+		s.must(err)
+		s.skew += d
+	case "drain":
+		d, err := time.ParseDuration(args[0])
+		s.must(err)
+		s.world.Drain = d
 	case "blind":
 		s.world.Blind = on
 	case "deaf":

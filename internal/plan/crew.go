@@ -195,7 +195,7 @@ func (p *planner) recruit(s glint.Service, f *glint.Fleet, why map[int]cause) {
 	case !p.seen.Complete:
 		p.note(f.Name, glint.Member{}, "%d missing; waits until all places answer", missing)
 		return
-	case p.now.Before(f.Retry):
+	case p.now.Before(f.Retry) && f.Retry.Sub(p.now) <= maxBackoff: // more: the clock was set back
 		p.note(f.Name, glint.Member{}, "%d missing; after %d failures the next try is at %s", missing, f.Failed, f.Retry.UTC().Format(time.TimeOnly))
 		p.wakeAt(f.Retry)
 		return

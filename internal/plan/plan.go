@@ -225,7 +225,7 @@ func (p *planner) dismiss(f *glint.Fleet) {
 			p.note(f.Name, *m, "waits until the balancers have forgotten it (generation %d of %d in force)", p.seen.Acked(), m.Gone)
 			continue
 		}
-		if m.Out.IsZero() {
+		if m.Out.IsZero() || m.Out.After(p.now) { // the second: the clock was set back, and grace is not longer for that
 			m.Out = p.now // grace counts from here: until now it was still sent requests
 		}
 		deadline := m.Out.Add(f.Grace.D())
@@ -303,12 +303,15 @@ func (p *planner) fail(f *glint.Fleet, m *glint.Member, why glint.Reason, becaus
 	p.dispatch(m, why, because)
 }
 
-// backoff is nothing after the first failure, then 1s, doubled each time, 5 minutes at most.
+// maxBackoff is the longest pause between two tries.
+const maxBackoff = 5 * time.Minute
+
+// backoff is nothing after the first failure, then 1s, doubled each time.
 func backoff(failures int) time.Duration {
 	if failures <= 1 {
 		return 0
 	}
-	return min(time.Second<<min(failures-2, 20), 5*time.Minute)
+	return min(time.Second<<min(failures-2, 20), maxBackoff)
 }
 
 func exited(inst *glint.Instance) string {
