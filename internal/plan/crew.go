@@ -97,11 +97,13 @@ func floor(s glint.Service) int {
 }
 
 // relieve lets members leave that could stay up, as far as the floor allows. Those that take no traffic leave first:
-// they cost nothing.
+// they cost nothing. When all fail at once, they count as if they worked: whatever the fault is, fewer of them is worse.
 func (p *planner) relieve(s glint.Service, f *glint.Fleet, why map[int]cause) {
+	brake := p.brake(*f)
+	serves := func(m glint.Member) bool { return m.Stays() && m.Routed && (brake || p.ready(f.Name, m)) }
 	available := 0
 	for _, m := range f.Members {
-		if m.Stays() && m.Routed && p.ready(f.Name, m) {
+		if serves(m) {
 			available++
 		}
 	}
@@ -117,7 +119,7 @@ func (p *planner) relieve(s glint.Service, f *glint.Fleet, why map[int]cause) {
 			p.note(f.Name, *m, "%s (%s); waits until its health is known", w.reason, w.because)
 			continue
 		}
-		if m.Routed && p.ready(f.Name, *m) {
+		if serves(*m) {
 			if available <= floor(s) {
 				p.note(f.Name, *m, "%s (%s); waits: %d of %d take traffic", w.reason, w.because, available, s.Instances)
 				continue

@@ -275,17 +275,18 @@ func (p *planner) judge(s glint.Service, f *glint.Fleet) {
 	}
 }
 
-// brake reports whether all members that once worked fail at the same time: then the fault is not theirs.
+// brake reports whether all members that once worked fail at the same time: then the fault is not theirs. Whoever is dead,
+// or was not seen or not asked, says nothing about the others.
 func (p *planner) brake(f glint.Fleet) bool {
 	sick := 0
 	for _, m := range f.Members {
 		inst, here := p.instance(f.Name, m)
 		switch {
-		case !m.Stays() || !m.Seen:
-		case here && inst.State == glint.Running && inst.Health.Known && !inst.Health.Ready:
-			sick++
-		default:
+		case !m.Stays() || !m.Seen || !here || inst.State != glint.Running || !inst.Health.Known:
+		case inst.Health.Ready:
 			return false
+		default:
+			sick++
 		}
 	}
 	return sick > 1
