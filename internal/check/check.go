@@ -188,15 +188,9 @@ func (j *judge) able(service string, m glint.Member) bool {
 
 // claims: a volume has one holder.
 func (j *judge) claims(f glint.Fleet) {
-	holders := 0
-	for _, m := range f.Members {
-		if f.Templates[m.Version].Exclusive() {
-			holders++
-		}
-	}
 	was, _ := j.before.Fleet(f.Name)
-	if holders > 1 && holders > len(was.Members) {
-		j.bad("%s: %d instances would hold its volume", f.Name, holders)
+	if n := holders(f); n > 1 && n > holders(was) {
+		j.bad("%s: %d instances would hold its volume", f.Name, n)
 	}
 	for _, c := range j.after.Volumes {
 		if c.Service != f.Name {
@@ -206,6 +200,16 @@ func (j *judge) claims(f glint.Fleet) {
 			j.bad("%s: volume %s is claimed by %s, which is not a member", f.Name, c.Volume, c.Holder)
 		}
 	}
+}
+
+func holders(f glint.Fleet) int {
+	n := 0
+	for _, m := range f.Members {
+		if f.Templates[m.Version].Exclusive() {
+			n++
+		}
+	}
+	return n
 }
 
 // routes: whoever takes or loses traffic does so in a new generation, and nobody leaves the routes unnoticed.

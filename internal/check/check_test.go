@@ -59,6 +59,19 @@ func (s *scene) join() {
 	s.fleet().Members = append(s.fleet().Members, glint.Member{N: s.fleet().Last, Version: s.fleet().Target, Created: noon})
 }
 
+// hold makes a version with a volume the target, and returns it. Everyone is of it but members made before.
+func (s *scene) hold() glint.Digest {
+	t := glint.Template{Image: glint.DigestOf([]byte("v2")), Volumes: []glint.Volume{{Name: "data", Path: "/data"}}}
+	v := t.Version()
+	s.release.Services[0].Template = t
+	for _, f := range []*glint.Fleet{&s.before.Services[0], s.fleet()} {
+		f.Target = v
+		f.Templates = map[glint.Digest]glint.Template{f.Stable: f.Templates[f.Stable], v: t}
+	}
+	s.member(1).Version, s.past(1).Version = v, v
+	return v
+}
+
 // out takes member n, which is unready, out of the routes in the next generation.
 func (s *scene) out(n int) {
 	s.sick(n)
@@ -150,6 +163,17 @@ func TestStep(t *testing.T) {
 			s.member(1).Gone = 5
 		}, "2 would take traffic, fewer than 3, and 3 could"},
 		{"above surge", func(s *scene) { s.join(); s.join() }, "5 instances, more than 4"},
+		{"two hold a volume", func(s *scene) { s.hold(); s.join() }, "would hold its volume"},
+		{"two hold a volume where many held none", func(s *scene) {
+			v2 := s.hold()
+			s.release.Services[0].Update.Surge = 2
+			for n := 1; n <= 3; n++ { // of a version without a volume
+				s.past(n).Version, s.member(n).Version = s.before.Services[0].Stable, s.before.Services[0].Stable
+			}
+			s.join()
+			s.join()
+			s.member(4).Version, s.member(5).Version = v2, v2
+		}, "would hold its volume"},
 		{"routes change unnumbered", func(s *scene) { s.out(1); s.after.Routes--; s.member(1).Gone = s.after.Routes }, "within generation 4"},
 		{"leaves the routes unmarked", func(s *scene) { s.out(1); s.member(1).Gone = 0 }, "which does not say so"},
 	}
