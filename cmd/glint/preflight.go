@@ -1,14 +1,19 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/glint-infra/glint"
 )
 
 // needed are the programs without which a server can do nothing, and the Debian packages that have them.
@@ -30,7 +35,37 @@ func preflight(at site) error {
 	if len(programs) > 0 {
 		return fail(exitFailed, "not found: %s. Install with: apt install %s", strings.Join(programs, ", "), strings.Join(packages, " "))
 	}
+	if err := room(at.data); err != nil {
+		return err
+	}
 	return overlap(at)
+}
+
+// leastRoom is what a new store takes at once: etcd preallocates two write-ahead logs of 64 MB, and ends the process when it
+// cannot.
+const leastRoom = 160 << 20
+
+// room refuses a disk that is too full to begin on. A store that is there has its room already.
+func room(data string) error {
+	if _, err := os.Stat(filepath.Join(data, "store")); err == nil {
+		return nil
+	}
+	dir := data
+	for {
+		var fs unix.Statfs_t
+		err := unix.Statfs(dir, &fs)
+		if errors.Is(err, unix.ENOENT) && dir != filepath.Dir(dir) {
+			dir = filepath.Dir(dir)
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("looking how much room %s has: %w", data, err)
+		}
+		if free := int64(fs.Bavail) * fs.Bsize; free < leastRoom {
+			return fail(exitFailed, "%s has %s free; a new store needs %s: free some space, or choose another folder: --data", dir, glint.Bytes(free>>20<<20), glint.Bytes(leastRoom))
+		}
+		return nil
+	}
 }
 
 // overlap refuses a pool that something else on this host uses.
