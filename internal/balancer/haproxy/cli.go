@@ -21,10 +21,13 @@ const answerWithin = 5 * time.Second
 // maxAnswer bounds an answer: about 500 bytes for each server.
 const maxAnswer = 64 << 20
 
-// ask puts one command to the master, or to the worker with that pid.
-func (p *Proxy) ask(ctx context.Context, worker int, command string) (string, error) {
+// ask puts commands to the master, or to the worker with that pid, and returns all answers. They go over one connection: each
+// costs HAProxy more than an answer does.
+func (p *Proxy) ask(ctx context.Context, worker int, commands ...string) (string, error) {
+	command := strings.Join(commands, ";")
 	if worker != 0 {
-		command = fmt.Sprintf("@!%d %s", worker, command)
+		to := fmt.Sprintf("@!%d ", worker)
+		command = to + strings.Join(commands, ";"+to)
 	}
 	var d net.Dialer
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
@@ -160,11 +163,14 @@ func (p *Proxy) patiently(ctx context.Context, pid int, ask func() error) (there
 	return true, err
 }
 
+// worker looks at one. Its servers are read after all its threads have finished the piece of work they were at: deleting what
+// does not exist waits for that. A request for which a server had been chosen, but not yet counted, is counted then.
 func (p *Proxy) worker(ctx context.Context, pid int) (worker, error) {
-	info, err := p.ask(ctx, pid, "show info")
+	answer, err := p.ask(ctx, pid, "show info", "del server none/none", "show stat -1 4 -1") // of all proxies, only servers, all of them
 	if err != nil {
 		return worker{}, err
 	}
+	info, stat, ok := strings.Cut(answer, "\n# ")
 	w := worker{pid: pid}
 	known := false
 	for line := range strings.Lines(info) {
@@ -176,23 +182,15 @@ func (p *Proxy) worker(ctx context.Context, pid int) (worker, error) {
 			w.old, known = value != "0", true
 		}
 	}
-	if !known {
-		return worker{}, fmt.Errorf("worker %d of HAProxy does not say whether it stops: %w", pid, errVanished)
+	if !known || !ok {
+		return worker{}, fmt.Errorf("worker %d of HAProxy does not say whether it stops, or what its servers do: %w", pid, errVanished)
 	}
-	w.servers, err = p.servers(ctx, pid)
+	w.servers, err = readServers(pid, stat)
 	return w, err
 }
 
-// servers reads "show stat" of all servers of a worker.
-func (p *Proxy) servers(ctx context.Context, pid int) (map[string]map[string]server, error) {
-	answer, err := p.ask(ctx, pid, "show stat -1 4 -1") // all proxies, only servers, all of them
-	if err != nil {
-		return nil, err
-	}
-	text, ok := strings.CutPrefix(answer, "# ")
-	if !ok {
-		return nil, fmt.Errorf("worker %d of HAProxy: %w", pid, errVanished)
-	}
+// readServers reads what "show stat" says of a worker's servers.
+func readServers(pid int, text string) (map[string]map[string]server, error) {
 	rows := csv.NewReader(strings.NewReader(text))
 	rows.FieldsPerRecord = -1
 	lines, err := rows.ReadAll()
@@ -224,24 +222,11 @@ func (p *Proxy) servers(ctx context.Context, pid int) (map[string]map[string]ser
 	return all, nil
 }
 
-// settled reads the servers of a worker after all its threads have finished the piece of work they were at: deleting what does
-// not exist waits for that. A request for which a server had been chosen, but not yet counted, is counted then.
-func (p *Proxy) settled(ctx context.Context, pid int) (map[string]map[string]server, error) {
-	if _, err := p.ask(ctx, pid, "del server none/none"); err != nil {
-		return nil, err
-	}
-	return p.servers(ctx, pid)
-}
-
 // inFlight counts the requests to each instance over all workers.
-func (p *Proxy) inFlight(ctx context.Context, workers []worker) (map[glint.ID]int, error) {
+func inFlight(workers []worker) map[glint.ID]int {
 	all := map[glint.ID]int{}
 	for _, w := range workers {
-		var servers map[string]map[string]server
-		if _, err := p.patiently(ctx, w.pid, func() (err error) { servers, err = p.settled(ctx, w.pid); return err }); err != nil {
-			return nil, err
-		}
-		for _, backend := range servers {
+		for _, backend := range w.servers {
 			for name, s := range backend {
 				if id, err := glint.ParseKey(name); err == nil && s.sessions > 0 {
 					all[id] += s.sessions
@@ -249,5 +234,5 @@ func (p *Proxy) inFlight(ctx context.Context, workers []worker) (map[glint.ID]in
 			}
 		}
 	}
-	return all, nil
+	return all
 }

@@ -126,7 +126,7 @@ func (p *Proxy) Publish(ctx context.Context, t balancer.Table) error {
 	return err
 }
 
-// Look reads back from every live worker what is in force, and then what is in flight.
+// Look reads back from every live worker what is in force and what is in flight. Nobody changes what is in force meanwhile.
 func (p *Proxy) Look(ctx context.Context) balancer.Seen {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -142,9 +142,8 @@ func (p *Proxy) Look(ctx context.Context) balancer.Seen {
 	workers, err := p.workers(ctx)
 	if err == nil {
 		p.judge(workers, &seen)
-		seen.InFlight, err = p.inFlight(ctx, workers)
-	}
-	if err != nil {
+		seen.InFlight = inFlight(workers)
+	} else {
 		seen.Late[""], seen.Complete = err.Error(), false
 	}
 	if len(seen.Late) > 0 || len(p.want.Backends) == 0 {

@@ -303,11 +303,7 @@ func (p *Proxy) awaitMark(ctx context.Context, mark string, failed int, before .
 // idle reports whether nothing is in flight to any instance.
 func (p *Proxy) idle(ctx context.Context) bool {
 	workers, err := p.workers(ctx)
-	if err != nil {
-		return false
-	}
-	n, err := p.inFlight(ctx, workers)
-	return err == nil && len(n) == 0
+	return err == nil && len(inFlight(workers)) == 0
 }
 
 func (p *Proxy) awaitIdle(ctx context.Context) {
