@@ -74,6 +74,9 @@ func (c *cli) apply(ctx context.Context, o carrying) error {
 	if err != nil {
 		return c.refused(ctx, remote, rel.Stack, err)
 	}
+	if !reply.Unchanged {
+		req.After = reply.Revision - 1 // what was shown is what is agreed to
+	}
 	if !reply.Unchanged || o.retry {
 		c.showPlan(rel, reply)
 		c.sayOthers(ctx, remote, rel.Stack)

@@ -20,6 +20,9 @@ func (c *cli) compiled(ctx context.Context, remote *api.Client) (glint.Release, 
 	if err != nil {
 		return glint.Release{}, err
 	}
+	if c.stack != "" && c.stack != d.Stack {
+		return glint.Release{}, fail(exitInvalid, "--stack %s, but what is declared here is stack %s: leave --stack out, or go to the folder of %s", c.stack, d.Stack, c.stack)
+	}
 	if _, err := remote.Version(ctx); err != nil { // before minutes of packing
 		return glint.Release{}, err
 	}
