@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/glint-infra/glint"
 )
 
@@ -63,20 +65,12 @@ func emptyTrash(dir string) error {
 // adopt1 takes one instance over.
 func (p *Platform) adopt1(in *life) error {
 	r, _ := in.record()
-	if !r.Leaving {
-		if err := p.join(p.stop, in.id, r); err != nil {
-			return err
-		}
-	}
 	switch {
 	case r.Exit != nil:
 		in.bury()
 		return nil
 	case r.Made:
-		if err := p.watch(in); err != nil {
-			return err
-		}
-		return p.letGoAgain(in)
+		return p.adoptMade(in)
 	}
 	// Its program has never run: what there is of it is taken away and made again.
 	if err := p.sweep(p.stop, in); err != nil {
@@ -93,12 +87,41 @@ func (p *Platform) adopt1(in *life) error {
 	return nil
 }
 
-// letGoAgain completes a letting go that was written down and may not have happened.
+// adoptMade takes over what stands. The wire of one that died meanwhile has gone with it, and somebody may have cut
+// another's: that is the instance's misfortune, and must not keep a server from starting.
+func (p *Platform) adoptMade(in *life) error {
+	if err := p.watch(in); err != nil {
+		return err
+	}
+	r, _ := in.record()
+	if r.Exit != nil {
+		return nil
+	}
+	if !r.Leaving {
+		switch err := p.join(p.stop, in.id, r); {
+		case errors.Is(err, os.ErrNotExist):
+			in.noteAnyway(func(r *record) { r.Tainted = wireCut })
+		case err != nil:
+			return err
+		}
+	}
+	return p.letGoAgain(in)
+}
+
+// letGoAgain completes a letting go that was written down and may not have happened. A fifo on which nobody waits is
+// one that did its work, and that the former server had no time to remove.
 func (p *Platform) letGoAgain(in *life) error {
 	r, _ := in.record()
-	_, err := os.Lstat(filepath.Join(p.stateDir(in), "exec.fifo"))
-	if r.Started.IsZero() || r.Exit != nil || err != nil {
+	fifo := filepath.Join(p.stateDir(in), "exec.fifo")
+	if _, err := os.Lstat(fifo); err != nil || r.Started.IsZero() || r.Exit != nil {
 		return nil
+	}
+	fd, err := unix.Open(fifo, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ENXIO) {
+		return os.Remove(fifo)
+	}
+	if err == nil {
+		defer unix.Close(fd)
 	}
 	return p.keepers.letGo(p.stop, in.id.Key())
 }

@@ -20,6 +20,7 @@ const (
 	statusAfter = time.Second            // how long a live conmon may take to write down an exit status
 	unknownExit = -1                     // glint.Exit.Code when nobody could tell
 	keeperDied  = "keeper (conmon) died" // its program can no longer write and its end is no longer seen
+	wireCut     = "its network link was removed while no server looked"
 )
 
 // watch follows the program and the keeper of an instance to their ends, without a thread and without asking.

@@ -1,5 +1,7 @@
 package local
 
+import "github.com/glint-infra/glint"
+
 // Plain makes the platform do with the runtime alone what it otherwise does in process.
 func (p *Platform) Plain() { p.keepers.plain = true }
 
@@ -15,6 +17,12 @@ func (p *Platform) KeeperOf(key string) int {
 		}
 	}
 	return 0
+}
+
+// LinkOf is the host's end of an instance's wire.
+func (p *Platform) LinkOf(id glint.ID) string {
+	r, _ := p.lives[id].record()
+	return r.Link
 }
 
 var (

@@ -245,6 +245,8 @@ func (k *keepers) inView(f func(path string) error) error {
 
 // crunDo runs crun on a container that exists. It needs no view: it goes by what it wrote down when it made it.
 func (k *keepers) crunDo(ctx context.Context, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, makeWithin) // "crun start" waits for ever for a container that has ended meanwhile
+	defer cancel()
 	c := exec.CommandContext(ctx, k.tools.crun, append([]string{"--root", k.state}, args...)...)
 	out, err := c.CombinedOutput()
 	if err != nil {

@@ -16,7 +16,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/nftables"
+
 	"github.com/glint-infra/glint"
+	"github.com/glint-infra/glint/internal/network"
 	"github.com/glint-infra/glint/internal/platform/local"
 )
 
@@ -54,6 +57,9 @@ func owner() {
 	}
 	note := func(what string, n int) { fmt.Fprintf(journal, "%s %d\n", what, n) }
 	o.Config.Images, o.Config.Names = o.Shelf, book{}
+	if o.Config.Members, err = firewall(o.Config); err != nil {
+		panic(err)
+	}
 	p, err := local.New(o.Config)
 	if err != nil {
 		panic(err)
@@ -86,11 +92,31 @@ func owner() {
 	}
 }
 
+// firewall is the one that servers use: it is strict about links that are not there.
+func firewall(cfg local.Config) (local.Members, error) {
+	return network.NewFirewall(network.FirewallConfig{Name: cfg.Name, State: filepath.Join(filepath.Dir(cfg.RunDir), "firewall.json"), Links: cfg.Name[:min(6, len(cfg.Name))] + "-", Instances: cfg.Pool})
+}
+
+// guarded puts a lab behind a firewall.
+func (l *lab) guarded() *lab {
+	l.t.Helper()
+	var err error
+	if l.cfg.Members, err = firewall(l.cfg); err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() {
+		if err := network.RemoveTable(nftables.TableFamilyINet, l.cfg.Name); err != nil {
+			l.t.Error(err)
+		}
+	})
+	return l
+}
+
 // own starts a server of that kind and kills it after a while.
 func (l *lab) own(first int, after time.Duration) map[string]bool {
 	l.t.Helper()
 	o := ownership{Config: l.cfg, Shelf: l.shelf, Image: l.image, First: first, Journal: filepath.Join(l.dir, "journal")}
-	o.Config.Images, o.Config.Names = nil, nil
+	o.Config.Images, o.Config.Names, o.Config.Members = nil, nil, nil
 	b, err := json.Marshal(o)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(l.dir, "ownership"), b, 0o600)
@@ -139,13 +165,17 @@ func (l *lab) starts(n int) int {
 // TestKilledServer kills servers at many moments of creating and destroying. Whatever was accepted lives, once; whatever
 // was destroyed is gone; and everything can be destroyed.
 func TestKilledServer(t *testing.T) {
-	l := newLab(t)
+	l := newLab(t).guarded()
 	first, last := 1, 0
 	for round := range 16 {
 		did := l.own(first, time.Duration(round)*11*time.Millisecond)
 		last = first
 		for did[fmt.Sprintf("create %d", last)] {
 			last++
+		}
+		var err error
+		if l.cfg.Members, err = firewall(l.cfg); err != nil {
+			t.Fatal(err)
 		}
 		p, err := local.New(l.cfg)
 		if err != nil {
@@ -340,13 +370,42 @@ func TestBoot(t *testing.T) {
 	l.gone(t)
 }
 
-// TestAway lets instances and keepers die while no server looks.
-func TestAway(t *testing.T) {
+// TestLetGoTwice is a server that was killed after it had let a program go and before it could remove the fifo. Waiting
+// for somebody to read from it, as "crun start" does, would be for ever.
+func TestLetGoTwice(t *testing.T) {
 	l := newLab(t)
 	p := l.open()
-	killed, orphan := specOf("web", 1, l.template("serve")), specOf("web", 2, l.template("serve"))
+	s := specOf("web", 1, l.template("serve"))
+	create(t, p, s)
+	was := reach(t, p, s.ID, glint.Running)
+	if !settle(func() bool { return answers(was.Address) }) {
+		t.Fatal("does not answer")
+	}
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	fifo := filepath.Join(l.cfg.RunDir, "crun", s.ID.Key(), "exec.fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p = l.open()
+	if in := reach(t, p, s.ID, glint.Running); in.Pid != was.Pid || !answers(in.Address) {
+		t.Errorf("adopted another: %+v, was %+v", in, was)
+	}
+	if _, err := os.Lstat(fifo); err == nil {
+		t.Error("the fifo is still there")
+	}
+	destroy(t, p, s.ID)
+	l.gone(t)
+}
+
+// TestAway lets instances and keepers die while no server looks.
+func TestAway(t *testing.T) {
+	l := newLab(t).guarded()
+	p := l.open()
+	killed, orphan, cut := specOf("web", 1, l.template("serve")), specOf("web", 2, l.template("serve")), specOf("web", 3, l.template("serve"))
 	ended := specOf("job", 1, l.template("sleep", "300ms"))
-	for _, s := range []glint.InstanceSpec{killed, orphan, ended} {
+	for _, s := range []glint.InstanceSpec{killed, orphan, cut, ended} {
 		create(t, p, s)
 		reach(t, p, s.ID, glint.Running)
 	}
@@ -363,6 +422,12 @@ func TestAway(t *testing.T) {
 	}) {
 		t.Fatal("the keeper does not write down the end")
 	}
+	if out, err := exec.Command("ip", "link", "del", p.LinkOf(cut.ID)).CombinedOutput(); err != nil {
+		t.Fatalf("cutting a wire: %v: %s", err, out)
+	}
+	if !settle(func() bool { return len(l.links()) == 1 }) {
+		t.Fatal("the wires of the dead do not go")
+	}
 	p = l.open()
 	if in := reach(t, p, killed.ID, glint.Dead); in.Exit.Code != 137 || in.Exit.Signal != "SIGKILL" {
 		t.Errorf("killed while no server looked: %+v", in.Exit)
@@ -373,6 +438,9 @@ func TestAway(t *testing.T) {
 	if in := reach(t, p, orphan.ID, glint.Running); in.Tainted == "" {
 		t.Error("an orphan is not tainted")
 	}
-	destroy(t, p, killed.ID, orphan.ID, ended.ID)
+	if in := reach(t, p, cut.ID, glint.Running); in.Tainted == "" {
+		t.Error("one whose wire was cut is not tainted")
+	}
+	destroy(t, p, killed.ID, orphan.ID, cut.ID, ended.ID)
 	l.gone(t)
 }
