@@ -62,6 +62,7 @@ type loop struct {
 	mu   sync.Mutex
 	last Turn
 	kept glint.Observation // what the last stored step has seen
+	told []glint.Note      // and its notes
 }
 
 // New returns a conductor at rest.
@@ -104,7 +105,12 @@ func (c *Conductor) Poke(stack string) {
 
 // Last returns what the last turn of a stack found; false before the first.
 func (c *Conductor) Last(stack string) (Turn, bool) {
-	l := c.loop(stack)
+	c.mu.Lock()
+	l, ok := c.loops[stack]
+	c.mu.Unlock()
+	if !ok {
+		return Turn{}, false
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.last, l.last.Blueprint.Stack != ""
@@ -119,20 +125,31 @@ func (c *Conductor) Step(ctx context.Context, stack string) (Turn, error) {
 	l.turn.Lock()
 	defer l.turn.Unlock()
 	turn, err := c.step(ctx, stack, l)
+	if turn.Ended {
+		l.forget()
+	}
 	if err != nil {
 		return turn, fmt.Errorf("conducting %s: %w", stack, err)
 	}
-	l.mu.Lock()
-	l.last = turn
-	l.mu.Unlock()
+	if !turn.Ended {
+		l.mu.Lock()
+		l.last = turn
+		l.mu.Unlock()
+	}
 	if c.cfg.Told != nil {
 		c.cfg.Told(turn)
 	}
 	return turn, nil
 }
 
+// errGone means that there is no such stack, or that it has ended.
+var errGone = errors.New("it does not live")
+
 func (c *Conductor) step(ctx context.Context, stack string, l *loop) (Turn, error) {
 	have, err := c.cfg.Store.Head(ctx, stack)
+	if errors.Is(err, glint.ErrNotFound) {
+		err = fmt.Errorf("%w: %w", errGone, err)
+	}
 	if err != nil {
 		return Turn{}, err
 	}
@@ -140,27 +157,31 @@ func (c *Conductor) step(ctx context.Context, stack string, l *loop) (Turn, erro
 	if err != nil {
 		return Turn{}, err
 	}
+	idle := c.hands.idle(stack) // before the look: what ends after it may have left what it did not see
 	seen := c.cfg.Look(ctx, have)
 	seen.Troubles = c.hands.troubles(stack)
-	now := c.cfg.Now()
+	now := c.cfg.Now().UTC()
 	d := plan.Next(in, have, seen, now)
 	turn := Turn{Blueprint: d.Blueprint, Seen: seen, Notes: d.Notes, Wake: d.Wake}
 	if d.Blueprint.Number != have.Number {
 		if err := check.Step(have, d.Blueprint, in.Releases[d.Blueprint.Target], seen); err != nil {
+			c.hands.begin(ctx, stack, plan.Actions(have, seen)) // what was decided before still holds
 			return Turn{}, c.refuse(ctx, have, d.Blueprint, err)
 		}
 		turn.Advanced, turn.Events = true, plan.Story(in, have, d.Blueprint, seen)
-		step := glint.Step{Stack: stack, Number: d.Blueprint.Number, At: now, Planner: plan.Version, Seen: l.evidence(seen), Changed: changed(have, d.Blueprint), Events: turn.Events, Notes: d.Notes}
+		step := glint.Step{Stack: stack, Number: d.Blueprint.Number, At: now, Planner: plan.Version, Seen: l.evidence(seen), Changed: changed(have, d.Blueprint), Events: turn.Events, Notes: l.news(d.Notes)}
 		if err := c.cfg.Store.Advance(ctx, d.Blueprint, step); err != nil {
 			return Turn{}, fmt.Errorf("writing down blueprint %d: %w", d.Blueprint.Number, err)
 		}
-		l.keep(seen)
+		l.keep(seen, d.Notes)
 	}
 	turn.Actions = c.hands.begin(ctx, stack, plan.Actions(d.Blueprint, seen))
 	if err := c.closeOrders(ctx, d.Blueprint, in.Orders); err != nil {
 		return turn, err
 	}
-	turn.Ended, err = c.end(ctx, in, d.Blueprint, seen)
+	if idle && len(turn.Actions) == 0 {
+		turn.Ended, err = c.end(ctx, in, d.Blueprint, seen)
+	}
 	return turn, err
 }
 
@@ -198,7 +219,7 @@ func (c *Conductor) refuse(ctx context.Context, have, next glint.Blueprint, obje
 	if told {
 		return err
 	}
-	return errors.Join(err, c.cfg.Store.Record(ctx, have.Stack, glint.Event{At: c.cfg.Now(), Stack: have.Stack, Kind: glint.EventIncident, Blueprint: have.Number, Text: err.Error()}))
+	return errors.Join(err, c.cfg.Store.Record(ctx, have.Stack, glint.Event{At: c.cfg.Now().UTC(), Stack: have.Stack, Kind: glint.EventIncident, Blueprint: have.Number, Text: err.Error()}))
 }
 
 // closeOrders removes the orders whose instance is no longer wanted or never was.
@@ -230,11 +251,14 @@ func (c *Conductor) end(ctx context.Context, in plan.Intent, b glint.Blueprint, 
 			return false, fmt.Errorf("ending %s: %w", b.Stack, err)
 		}
 	}
-	err := c.cfg.Store.Record(ctx, b.Stack, glint.Event{At: c.cfg.Now(), Stack: b.Stack, Kind: glint.EventVerdict, Revision: b.Revision, Text: fmt.Sprintf("r%d: destroyed; volumes are kept", b.Revision)})
+	err := c.cfg.Store.Record(ctx, b.Stack, glint.Event{At: c.cfg.Now().UTC(), Stack: b.Stack, Kind: glint.EventVerdict, Revision: b.Revision, Text: fmt.Sprintf("r%d: destroyed; volumes are kept", b.Revision)})
 	if err != nil {
 		return false, err
 	}
-	return true, c.cfg.Store.End(ctx, b.Stack, b.Number)
+	if err := c.cfg.Store.End(ctx, b.Stack, b.Number); err != nil {
+		return false, fmt.Errorf("ending it: %w", err)
+	}
+	return true, nil
 }
 
 // changed lists the fleets that differ.
@@ -266,10 +290,35 @@ func (l *loop) evidence(seen glint.Observation) glint.Observation {
 	return out
 }
 
-func (l *loop) keep(seen glint.Observation) {
+// news leaves out the notes that were kept with the step before: an update of a thousand instances would else keep a
+// million of them.
+func (l *loop) news(notes []glint.Note) []glint.Note {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.kept = seen
+	told := make(map[glint.Note]bool, len(l.told))
+	for _, n := range l.told {
+		told[n] = true
+	}
+	var out []glint.Note
+	for _, n := range notes {
+		if !told[n] {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+func (l *loop) keep(seen glint.Observation, notes []glint.Note) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.kept, l.told = seen, notes
+}
+
+// forget drops what is known of a stack that has ended.
+func (l *loop) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last, l.kept, l.told = Turn{}, glint.Observation{}, nil
 }
 
 // Preview says what would happen if rel became the stack's newest revision now, and whether that comes to rest.
@@ -292,6 +341,6 @@ func (c *Conductor) Preview(ctx context.Context, rev glint.Revision, rel glint.R
 	in.Head = rev
 	in.Releases = maps.Clone(in.Releases)
 	in.Releases[rev.Number] = rel
-	stages, rests := plan.Preview(in, have, c.cfg.Look(ctx, have), c.cfg.Now())
+	stages, rests := plan.Preview(in, have, c.cfg.Look(ctx, have), c.cfg.Now().UTC())
 	return stages, rests, nil
 }

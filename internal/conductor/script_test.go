@@ -331,6 +331,8 @@ func parseOption(rel *glint.Release, s *glint.Service, opt string) {
 		s.Update.Unavailable = n
 	case "tries":
 		s.Update.Tries = n
+	case "start":
+		s.Update.StartWithin = glint.Duration(d)
 	case "grace":
 		s.Update.Grace = glint.Duration(d)
 	case "max_age":
