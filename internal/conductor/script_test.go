@@ -65,24 +65,27 @@ type stage struct {
 	t             testing.TB
 	out           *strings.Builder
 	world         *sim.World
+	reach         *reach // through which the conductor acts
 	store         store.Store
 	boss          *conductor.Conductor
 	notes         []string
 	epoch, routes int
 	skew          time.Duration // of the conductor's clock
+	between       func()        // called once, after a look
 }
 
 const stack = "shop"
 
 func newStage(t testing.TB, out *strings.Builder) *stage {
-	s := &stage{t: t, out: out, world: sim.New(), store: mem.New()}
+	s := &stage{t: t, out: out, world: sim.New(), store: paper{mem.New()}}
+	s.reach = &reach{World: s.world, times: map[string]int{}}
 	s.hire()
 	return s
 }
 
 // hire puts a conductor in charge that remembers nothing.
 func (s *stage) hire() {
-	s.boss = conductor.New(conductor.Config{Store: s.store, Platform: s.world, Balancer: s.world, Look: s.look, Now: s.now})
+	s.boss = conductor.New(conductor.Config{Store: s.store, Platform: s.reach, Balancer: s.reach, Look: s.look, Now: s.now})
 }
 
 func (s *stage) now() time.Time { return s.world.Now().Add(s.skew) }
@@ -96,6 +99,10 @@ func (s *stage) look(ctx context.Context, b glint.Blueprint) glint.Observation {
 			in.InFlight = st.InFlight[in.ID]
 			o.Instances = append(o.Instances, in)
 		}
+	}
+	if f := s.between; f != nil {
+		s.between = nil
+		f()
 	}
 	return o
 }
