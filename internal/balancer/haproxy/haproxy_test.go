@@ -2,6 +2,7 @@ package haproxy
 
 import (
 	"context"
+	"encoding/csv"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -9,6 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -115,6 +118,52 @@ func TestReloadsSeldom(t *testing.T) {
 	if third := one(t, p); third.pid == second.pid || len(third.servers["shop.web.http"]) > 50 {
 		t.Errorf("those that left were not swept out: %d servers", len(third.servers["shop.web.http"]))
 	}
+}
+
+// TestSharesConnections: requests on kept connections open no new ones to instances, whether their server came with the
+// configuration or at run time.
+func TestSharesConnections(t *testing.T) {
+	p := open(t)
+	publish(t, p, table(1))    // the configuration has no server
+	publish(t, p, table(2, 1)) // comes at run time
+	first := member(1)
+	balancertest.Serve(t, first.ID, first.Address, first.Port)
+	count := func() {
+		t.Helper()
+		before := connections(t, p)
+		load := balancertest.StartLoad("http://127.0.0.1:80", "shop.localhost", []balancertest.Kind{{Name: "keep-alive", Clients: 2, Path: "/"}})
+		_ = pause(t.Context(), 500*time.Millisecond)
+		answered, failures := load.Stop()
+		if made, n := connections(t, p)-before, answered["keep-alive"]; len(failures) > 0 || n < 20 || made > n/4 {
+			t.Errorf("%d requests made %d connections; failures %v", n, made, failures)
+		}
+	}
+	count()
+	more := table(3, 1)
+	more.Hosts["other.localhost"] = "shop.web.http" // comes with a reload
+	publish(t, p, more)
+	count()
+}
+
+// connections is how many the current worker has made to instances.
+func connections(t *testing.T, p *Proxy) (n int) {
+	t.Helper()
+	answer, err := p.ask(t.Context(), one(t, p).pid, "show stat -1 4 -1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(strings.NewReader(answer)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	column := slices.Index(rows[0], "connect")
+	for _, row := range rows[1:] {
+		if _, err := glint.ParseKey(row[1]); err == nil {
+			made, _ := strconv.Atoi(row[column])
+			n += made
+		}
+	}
+	return n
 }
 
 // TestMends changes a worker behind its keeper's back.

@@ -149,7 +149,7 @@ func (p *Proxy) members(ctx context.Context, w worker) error {
 			wanted[m.ID.Key()] = true
 			s, there := have[m.ID.Key()]
 			if !there {
-				all = append(all, p.tell(ctx, w.pid, fmt.Sprintf("add server %s %s", name, addr), "New server registered", "already exists"))
+				all = append(all, p.tell(ctx, w.pid, fmt.Sprintf("add server %s %s %s", name, addr, pooled), "New server registered", "already exists"))
 			} else if s.addr != addr.String() {
 				all = append(all, p.tell(ctx, w.pid, fmt.Sprintf("set server %s addr %s port %d", name, addr.Addr(), addr.Port()), "changed", "no need to change"))
 			}
