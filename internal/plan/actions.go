@@ -7,7 +7,7 @@ import (
 )
 
 // Actions lists the steps from what is seen to what b says. Nobody who takes them has a choice to make; taking one twice,
-// or late, does no harm. From an incomplete look follows no creation: what did not answer may well be there.
+// or late, does no harm: what was accepted, or made and not let go when a server ended, is asked for again. From an incomplete look follows no creation: what did not answer may well be there.
 func Actions(b glint.Blueprint, seen glint.Observation) []glint.Action {
 	var steps []glint.Action
 	if seen.Acked() < b.Routes {
@@ -18,7 +18,7 @@ func Actions(b glint.Blueprint, seen glint.Observation) []glint.Action {
 		for _, m := range f.Members {
 			inst, here := seen.Instance(b.ID(f.Name, m))
 			switch {
-			case m.Stays() && (!here && seen.Complete || here && inst.State == glint.Accepted):
+			case m.Stays() && (!here && seen.Complete || here && (inst.State == glint.Accepted || inst.State == glint.Held)):
 				steps = append(steps, glint.Action{Verb: glint.Create, ID: b.ID(f.Name, m), Spec: &glint.InstanceSpec{
 					ID: b.ID(f.Name, m), Version: m.Version, Template: f.Templates[m.Version], Names: names,
 				}})

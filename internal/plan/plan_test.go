@@ -92,6 +92,22 @@ func obeyed(b glint.Blueprint) glint.Observation {
 }
 
 // A stale conductor, whose blueprint has not given out a number yet, must not destroy the instance of that number.
+// TestUnfinished shows that an instance is asked for again until its program runs: a server may end at any moment of
+// making one, and the next must not wait for what nobody lets go.
+func TestUnfinished(t *testing.T) {
+	b, seen := settled(t, release("v1", 1, 1))
+	for state, again := range map[glint.State]bool{glint.Accepted: true, glint.Held: true, glint.Running: false, glint.Dead: false} {
+		seen.Instances[0].State = state
+		created := false
+		for _, a := range plan.Actions(b, seen) {
+			created = created || a.Verb == glint.Create && a.ID == seen.Instances[0].ID && !a.Spec.Held
+		}
+		if created != again {
+			t.Errorf("%s: asked for again is %v, want %v", state, created, again)
+		}
+	}
+}
+
 func TestStrays(t *testing.T) {
 	b, seen := settled(t, release("v1", 1, 1))
 	for _, tt := range []struct {
