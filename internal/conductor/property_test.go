@@ -128,16 +128,23 @@ func (w *walk) crash() {
 	w.hire()
 }
 
-// overtaken has a conductor look, and then act on it after another one has gone on for a while.
+// overtaken has a conductor read its blueprint, or look, and go on from there after another one has gone on for a while.
 func (w *walk) overtaken() {
 	fmt.Fprintf(w.story, "%s > overtaken\n", w.clock())
 	slow := w.boss
-	w.between = func() {
+	when := &w.after
+	if rapid.Bool().Draw(w.rt, "before its look") {
+		when = &w.before
+	}
+	*when = func() {
 		w.hire()
+		if rapid.Bool().Draw(w.rt, "and people ask") {
+			w.people()
+		}
 		w.live(time.Duration(rapid.IntRange(1, 20).Draw(w.rt, "quarters behind")) * 250 * time.Millisecond)
 	}
 	_, err := slow.Step(context.Background(), stack)
-	w.between = nil
+	w.before, w.after = nil, nil
 	if err != nil && !errors.Is(err, glint.ErrConflict) && !errors.Is(err, glint.ErrNotFound) {
 		w.fatal("who was overtaken: %v", err)
 	}
@@ -317,5 +324,13 @@ func TestTwoConductors(t *testing.T) {
 			w.turn()
 			w.world.Advance(250 * time.Millisecond)
 		}
+	})
+}
+
+// TestOvertaken: a conductor that has fallen behind, by whatever was asked and done since it read or looked, does no harm.
+func TestOvertaken(t *testing.T) {
+	steps(t, true, func(w *walk) {
+		w.overtaken()
+		w.live(10 * time.Second)
 	})
 }

@@ -71,7 +71,7 @@ type stage struct {
 	notes         []string
 	epoch, routes int
 	skew          time.Duration // of the conductor's clock
-	between       func()        // called once, after a look
+	before, after func()        // called once, before or after a look
 }
 
 const stack = "shop"
@@ -91,6 +91,7 @@ func (s *stage) hire() {
 func (s *stage) now() time.Time { return s.world.Now().Add(s.skew) }
 
 func (s *stage) look(ctx context.Context, b glint.Blueprint) glint.Observation {
+	s.once(&s.before)
 	l, _ := s.world.List(ctx)
 	st, _ := s.world.Status(ctx)
 	o := glint.Observation{At: l.At, Complete: l.Complete, Silent: l.Silent, Acks: st.Acks[b.Stack]}
@@ -100,11 +101,15 @@ func (s *stage) look(ctx context.Context, b glint.Blueprint) glint.Observation {
 			o.Instances = append(o.Instances, in)
 		}
 	}
-	if f := s.between; f != nil {
-		s.between = nil
-		f()
-	}
+	s.once(&s.after)
 	return o
+}
+
+func (s *stage) once(f *func()) {
+	if do := *f; do != nil {
+		*f = nil
+		do()
+	}
 }
 
 func (s *stage) head() glint.Blueprint {
