@@ -28,4 +28,4 @@ test: setup build lint ## everything, on the real platform; needs root
 	$(GO) test -timeout 20m ./...
 
 bench: setup build ## figures for docs/performance.md
-	bin/glint bench
+	bin/glint bench all

@@ -216,7 +216,7 @@ func (r *replacing) counted(ctx context.Context, victim api.InstanceStatus) (tim
 	if err != nil {
 		return at, err
 	}
-	if _, err := os.Stat(r.path("run", "local", "i", victim.ID.Key())); err == nil { // not destroyed in time: not all was counted
+	if _, err := os.Stat(filepath.Join(r.run, "local", "i", victim.ID.Key())); err == nil { // not destroyed in time: not all was counted
 		r.late++
 		return at, nil
 	}
@@ -291,11 +291,11 @@ func (r *replacing) story(ctx context.Context, last []glint.Event, at time.Time)
 // bareRound makes an instance by the runtime's own commands, to its first answer, and takes it away.
 func (r *replacing) bareRound(ctx context.Context, round int, keeper bool) error {
 	name := fmt.Sprintf("bare%d%t", round, keeper)
-	b := &bareInstance{ID: r.name + "-" + name, Dir: r.path("run", name), State: r.path("run", "bare-crun"), Number: round % 250, Keeper: keeper}
+	b := &bareInstance{ID: r.name + "-" + name, Dir: filepath.Join(r.run, name), State: filepath.Join(r.run, "bare-crun"), Number: round % 250, Keeper: keeper}
 	if keeper {
 		b.Number++
 	}
-	from, err := newestBundle(r.path("run", "local", "i"))
+	from, err := newestBundle(filepath.Join(r.run, "local", "i"))
 	if err != nil {
 		return err
 	}

@@ -8,8 +8,6 @@ import (
 	"os/exec"
 	"slices"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // rawService is one whose port is carried by the kernel.
@@ -48,17 +46,19 @@ backend out
   server one %s
 `
 
-// How many requests are sent in a turn of each way, and by how many clients at the same time.
+// How many requests are sent in a turn of each way, and by how many clients at the same time. Turns are short and many: what else
+// happens on the machine should hit all ways alike.
 const (
-	keepRequests = 6000
-	shotRequests = 1500
+	keepRequests = 2000
+	shotRequests = 500
 	routeClients = 4
+	routeTurns   = 3 // in a round
 )
 
-// A way to an instance, and what requests over it cost: CPU us each, kept connections and one for each request.
+// A way to an instance, and what requests over it cost: CPU us each, by whether connections are kept.
 type way struct {
 	name, text, address, host string
-	keep, shot                []float64
+	whole, proxy              map[bool][]float64 // proxy: of HAProxy alone
 }
 
 // route measures what a request costs over each way, in turns.
@@ -75,28 +75,28 @@ func route(ctx context.Context, w *world, r *Report) error {
 	if err != nil {
 		return err
 	}
-	for round := range w.Runs + 1 { // the first warms up
+	for turn := range routeTurns * (w.Runs + 1) { // the first round warms up
 		order := slices.Clone(ways)
-		if round%2 == 1 { // nobody always comes after the same
+		if turn%2 == 1 { // nobody always comes after the same
 			slices.Reverse(order)
 		}
-		for _, x := range order {
-			keep, err := w.cost(client, x, r, true)
-			if err != nil {
-				return err
-			}
-			shot, err := w.cost(client, x, r, false)
-			if err != nil {
-				return err
-			}
-			if round > 0 {
-				x.keep, x.shot = append(x.keep, keep), append(x.shot, shot)
-			}
-			if err := ctx.Err(); err != nil {
-				return err
+		for _, keep := range []bool{true, false} {
+			for _, x := range order {
+				whole, proxy, err := w.cost(client, x, r, keep)
+				if err == nil {
+					err = ctx.Err()
+				}
+				if err != nil {
+					return err
+				}
+				if turn >= routeTurns {
+					x.whole[keep], x.proxy[keep] = append(x.whole[keep], whole), append(x.proxy[keep], proxy)
+				}
 			}
 		}
-		w.Progress("route: round %d of %d", round, w.Runs)
+		if turn%routeTurns == 0 {
+			w.Progress("route: round %d of %d", turn/routeTurns, w.Runs)
+		}
 	}
 	tellWays(r, ways)
 	return nil
@@ -124,12 +124,16 @@ func (w *world) ways(ctx context.Context) ([]*way, error) {
 	if err := w.bareProxy(ctx, instance); err != nil {
 		return nil, err
 	}
-	return []*way{
+	all := []*way{
 		{name: "direct", text: "direct to the instance", address: net.JoinHostPort(raw.Seen.Address, programPort), host: "raw"},
 		{name: "l4", text: "L4: Glint, by the kernel (nftables DNAT)", address: net.JoinHostPort(stable.String(), programPort), host: "raw"},
 		{name: "l7", text: "L7: Glint's HAProxy", address: entry, host: "web.localhost"},
 		{name: "haproxy", text: "bare HAProxy, least configuration", address: bareProxyAt, host: "web.localhost"},
-	}, nil
+	}
+	for _, x := range all {
+		x.whole, x.proxy = map[bool][]float64{}, map[bool][]float64{}
+	}
+	return all, nil
 }
 
 // bareProxy starts one, which ends with the world's groups.
@@ -141,16 +145,11 @@ func (w *world) bareProxy(ctx context.Context, to string) error {
 	if err != nil {
 		return err
 	}
-	cmd, err := w.command(proxyGroup, program, "-db", "-f", w.path("bare.cfg"))
+	proxy, err := w.start(proxyGroup, program, "-db", "-f", w.path("bare.cfg"))
 	if err != nil {
-		return err
-	}
-	cmd.Stdout, cmd.Stderr = w.said, w.said
-	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("starting a bare HAProxy: %w", err)
 	}
-	w.more = append(w.more, cmd)
+	w.proxies = append(w.proxies, proxy)
 	return until(ctx, "the bare HAProxy", 10*time.Second, 20*time.Millisecond, func() (bool, error) {
 		err := once(bareProxyAt, "web.localhost", "/version", time.Second)
 		return err == nil, err
@@ -158,27 +157,32 @@ func (w *world) bareProxy(ctx context.Context, to string) error {
 }
 
 // cost sends requests over a way and returns the CPU time of each in us: client, proxy, instance, and what the kernel does in
-// their names. The server has no part in it and is left out.
-func (w *world) cost(client *worker, x *way, r *Report, keep bool) (float64, error) {
+// their names; and that of the proxy alone. The server has no part in it and is left out.
+func (w *world) cost(client *worker, x *way, r *Report, keep bool) (whole, proxy float64, err error) {
 	q := &requests{Address: x.address, Host: x.host, Path: "/version", Count: shotRequests, Clients: routeClients, Keep: keep}
 	if keep {
 		q.Count = keepRequests
 	}
-	all := []string{clientGroup, platformGroup, haproxyGroup, proxyGroup}
-	before, err := w.usage(all...)
-	if err != nil {
-		return 0, err
+	var used [2][2]int64 // before and after; of the ends and of the proxies
+	for i := range used {
+		if used[i][0], err = w.usage(clientGroup, platformGroup); err != nil {
+			return 0, 0, err
+		}
+		if used[i][1], err = w.usage(haproxyGroup, proxyGroup); err != nil || i == 1 {
+			break
+		}
+		sent, err := client.do(job{Do: "requests", Requests: q})
+		if err != nil {
+			return 0, 0, err
+		}
+		if sent.Failed > 0 {
+			r.Failed += sent.Failed
+			r.Notes = append(r.Notes, fmt.Sprintf("route: %d of %d requests over %s failed, the first: %s", sent.Failed, sent.Sent, x.name, sent.Why))
+		}
 	}
-	sent, err := client.do(job{Do: "requests", Requests: q})
-	if err != nil {
-		return 0, err
-	}
-	after, err := w.usage(all...)
-	if sent.Failed > 0 {
-		r.Failed += sent.Failed
-		r.Notes = append(r.Notes, fmt.Sprintf("route: %d of %d requests over %s failed, the first: %s", sent.Failed, sent.Sent, x.name, sent.Why))
-	}
-	return float64(after-before) / 1e3 / float64(max(1, sent.Sent)), err
+	each := 1e3 * float64(q.Count/q.Clients*q.Clients)
+	ends, proxies := float64(used[1][0]-used[0][0])/each, float64(used[1][1]-used[0][1])/each
+	return ends + proxies, proxies, err
 }
 
 // Goals of the design, section 8.
@@ -189,12 +193,18 @@ const (
 
 func tellWays(r *Report, ways []*way) {
 	direct, l4, l7, bare := ways[0], ways[1], ways[2], ways[3]
-	r.add("route.l4.keepalive.ratio", "L4 over direct, kept connections", "ratio", goalL4, ratios(l4.keep, direct.keep))
-	r.add("route.l4.oneshot.ratio", "L4 over direct, one connection each", "ratio", goalL4, ratios(l4.shot, direct.shot))
-	r.add("route.l7.keepalive.ratio", "L7 over bare HAProxy, kept connections", "ratio", goalL7, ratios(l7.keep, bare.keep))
-	r.add("route.l7.oneshot.ratio", "L7 over bare HAProxy, one connection each", "ratio", goalL7, ratios(l7.shot, bare.shot))
-	for _, x := range ways {
-		r.add("route."+x.name+".keepalive", x.text+": CPU of a request on a kept connection", "us", 0, x.keep)
-		r.add("route."+x.name+".oneshot", x.text+": CPU of a request with its own connection", "us", 0, x.shot)
+	kinds := []struct {
+		name, text string
+		keep       bool
+	}{{"keepalive", "kept connections", true}, {"oneshot", "one connection each", false}}
+	for _, k := range kinds {
+		r.add("route.l4."+k.name+".ratio", "L4 over direct, "+k.text, "ratio", goalL4, ratios(l4.whole[k.keep], direct.whole[k.keep]))
+		r.add("route.l7."+k.name+".ratio", "L7 over bare HAProxy, "+k.text, "ratio", goalL7, ratios(l7.whole[k.keep], bare.whole[k.keep]))
+		r.add("route.l7."+k.name+".proxy.ratio", "  the proxies alone", "ratio", 0, ratios(l7.proxy[k.keep], bare.proxy[k.keep]))
+	}
+	for _, k := range kinds {
+		for _, x := range ways {
+			r.add("route."+x.name+"."+k.name, "CPU of a request, "+k.text+": "+x.text, "us", 0, x.whole[k.keep])
+		}
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/exec"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -31,7 +31,7 @@ type result struct {
 
 // A worker is our end of one.
 type worker struct {
-	cmd *exec.Cmd
+	*child
 	in  io.WriteCloser
 	out *json.Decoder
 }
@@ -44,24 +44,26 @@ func (w *world) worker(group string, view bool) (*worker, error) {
 		return nil, err
 	}
 	cmd.Stderr = w.said
-	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
 	if view && !w.v2 {
-		cmd.SysProcAttr.Unshareflags = unix.CLONE_NEWNS
+		cmd.SysProcAttr = &unix.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
 		cmd.Args = append(cmd.Args, "--cover")
 	}
-	s := &worker{cmd: cmd}
-	if s.in, err = cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	out, err := cmd.StdoutPipe()
+	theirs, in, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	s.out = json.NewDecoder(out)
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting a worker: %w", err)
+	defer theirs.Close()
+	out, answers, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(err, in.Close())
 	}
-	w.spend = append(w.spend, s)
+	defer answers.Close()
+	cmd.Stdin, cmd.Stdout = theirs, answers
+	s := &worker{in: in, out: json.NewDecoder(out)}
+	if s.child, err = begin(cmd); err != nil {
+		return nil, errors.Join(fmt.Errorf("starting a worker: %w", err), in.Close(), out.Close())
+	}
+	w.workers = append(w.workers, s)
 	return s, nil
 }
 
@@ -81,7 +83,7 @@ func (s *worker) do(j job) (result, error) {
 }
 
 func (s *worker) end() error {
-	return errors.Join(s.in.Close(), stop(s.cmd, unix.Signal(0))) // it ends with its input
+	return errors.Join(s.in.Close(), s.stop(unix.Signal(0))) // it ends with its input
 }
 
 // Work is the worker's end: it does what is asked on in until in ends. It is not for people.

@@ -30,12 +30,13 @@ const stackName = "bench"
 type world struct {
 	Config
 	groups
-	dir    string
-	server *exec.Cmd
-	said   *os.File // what the server says
-	remote *api.Client
-	spend  []*worker
-	more   []*exec.Cmd // what else was started
+	dir     string
+	run     string   // what a reboot ends; its path is short, for the sockets in it
+	said    *os.File // what the server and the workers say
+	remote  *api.Client
+	server  *child
+	workers []*worker
+	proxies []*child
 }
 
 // inWorld makes a world, calls f and takes the world away again, whatever happens. It returns the CPU time that was spent in it.
@@ -69,13 +70,14 @@ func (w *world) begin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("bringing up the loopback link: %w", err)
 	}
-	for _, dir := range []string{"run", "app", "bare"} {
-		if err := os.Mkdir(w.path(dir), 0o700); err != nil {
-			return err
-		}
+	if err := os.Mkdir(w.path("app"), 0o700); err != nil {
+		return err
 	}
-	// Where hosts have it: what a reboot ends stands in memory.
-	if err := unix.Mount("tmpfs", w.path("run"), "tmpfs", unix.MS_NODEV|unix.MS_NOSUID, "mode=700"); err != nil {
+	if w.run, err = os.MkdirTemp("/run", "glint-bench-"); err != nil {
+		return err
+	}
+	// Hosts have it in memory.
+	if err := unix.Mount("tmpfs", w.run, "tmpfs", unix.MS_NODEV|unix.MS_NOSUID, "mode=700"); err != nil {
 		return fmt.Errorf("mounting a file system in memory: %w", err)
 	}
 	if err := copyFile(w.Program, w.path("app", "program")); err != nil {
@@ -84,21 +86,66 @@ func (w *world) begin(ctx context.Context) error {
 	if w.said, err = os.Create(w.path("server.log")); err != nil {
 		return err
 	}
-	w.server, err = w.command(serverGroup, w.Self, "server", "--name", w.name, "--data", w.path("data"), "--run", w.path("run"), "--http", entry)
-	if err != nil {
-		return err
-	}
-	w.server.Stdout, w.server.Stderr = w.said, w.said
-	w.server.SysProcAttr = &unix.SysProcAttr{Setsid: true}
-	if err := w.server.Start(); err != nil {
+	if w.server, err = w.start(serverGroup, w.Self, "server", "--name", w.name, "--data", w.path("data"), "--run", w.run, "--http", entry); err != nil {
 		return fmt.Errorf("starting a server: %w", err)
 	}
-	w.remote = api.NewClient(w.path("run", "glint.sock"))
+	w.remote = api.NewClient(filepath.Join(w.run, "glint.sock"))
 	err = until(ctx, "the server to answer", time.Minute, 20*time.Millisecond, func() (bool, error) {
 		_, err := w.remote.Version(ctx)
-		return err == nil, err
+		select {
+		case <-w.server.ended:
+			return true, errors.New("the server ended")
+		default:
+			return err == nil, err
+		}
 	})
 	return w.withLog(err)
+}
+
+// A child is a process that we have started, and wait for.
+type child struct {
+	*exec.Cmd
+	ended chan struct{} // closed when it has
+}
+
+// start starts a program in a group.
+func (w *world) start(group, program string, args ...string) (*child, error) {
+	cmd, err := w.command(group, program, args...)
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stdout, cmd.Stderr = w.said, w.said
+	return begin(cmd)
+}
+
+// begin starts a child in a session of its own: Ctrl-C is for us.
+func begin(cmd *exec.Cmd) (*child, error) {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &unix.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setsid = true
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	c := &child{cmd, make(chan struct{})}
+	go func() {
+		_ = cmd.Wait() // how it ended is of no interest
+		close(c.ended)
+	}()
+	return c, nil
+}
+
+// stop ends a child with a signal, or waits for one that ends by itself (0).
+func (c *child) stop(sig unix.Signal) error {
+	if err := c.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	select {
+	case <-c.ended:
+		return nil
+	case <-time.After(20 * time.Second):
+		return errors.Join(fmt.Errorf("process %d (%s) did not end in time; it was killed", c.Process.Pid, c.Args[len(c.Args)-1]), c.Process.Kill())
+	}
 }
 
 // withLog adds the last words of the server to an error.
@@ -128,7 +175,7 @@ func copyFile(from, to string) error {
 func (w *world) glint(ctx context.Context, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, w.Self, append(args, "-C", w.path("app"), "--socket", w.path("run", "glint.sock"))...)
+	cmd := exec.CommandContext(ctx, w.Self, append(args, "-C", w.path("app"), "--socket", filepath.Join(w.run, "glint.sock"))...)
 	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true} // Ctrl-C is for us
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return w.withLog(fmt.Errorf("glint %s: %w\n%s", strings.Join(args, " "), err, bytes.TrimSpace(out)))
@@ -201,47 +248,36 @@ func (w *world) end() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	var errs []error
-	for _, s := range w.spend {
+	for _, s := range w.workers {
 		errs = append(errs, s.end())
 	}
-	for _, cmd := range w.more {
-		errs = append(errs, stop(cmd, unix.SIGTERM))
+	for _, p := range w.proxies {
+		errs = append(errs, p.stop(unix.SIGTERM))
 	}
-	if w.server != nil && w.server.Process != nil {
+	if w.server != nil {
 		if stacks, err := w.remote.Stacks(ctx); err == nil && len(stacks) > 0 {
 			errs = append(errs, w.glint(ctx, "destroy", "--yes", "--stack", stackName))
 		}
-		errs = append(errs, stop(w.server, unix.SIGTERM))
+		errs = append(errs, w.server.stop(unix.SIGTERM))
 	}
 	if w.said != nil {
 		errs = append(errs, w.said.Close())
 	}
-	errs = append(errs, w.groups.sweep(), unmountBelow(w.dir), os.RemoveAll(w.dir))
+	errs = append(errs, w.groups.sweep())
+	for _, dir := range []string{w.run, w.dir} {
+		if dir != "" {
+			errs = append(errs, unmountBelow(dir), os.RemoveAll(dir))
+		}
+	}
 	return errors.Join(errs...)
 }
 
-// stop ends a child of ours.
-func stop(cmd *exec.Cmd, sig unix.Signal) error {
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
-	if err := cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
-	select {
-	case <-done: // how it ended is of no interest
-		return nil
-	case <-time.After(20 * time.Second):
-		err := fmt.Errorf("process %d does not end on %s; it was killed", cmd.Process.Pid, sig)
-		return errors.Join(err, cmd.Process.Kill())
-	}
-}
-
-// unmountBelow unmounts what is left in a folder, in this process's own mount namespace.
+// unmountBelow unmounts a folder and what is left in it, in this process's own mount namespace.
 func unmountBelow(dir string) error {
 	b, err := os.ReadFile("/proc/self/mounts")
 	lines := strings.Split(string(b), "\n")
 	for i := len(lines) - 1; i >= 0; i-- {
-		if f := strings.Fields(lines[i]); len(f) > 1 && strings.HasPrefix(f[1], dir+"/") {
+		if f := strings.Fields(lines[i]); len(f) > 1 && (f[1] == dir || strings.HasPrefix(f[1], dir+"/")) {
 			err = errors.Join(err, unix.Unmount(f[1], unix.MNT_DETACH))
 		}
 	}
