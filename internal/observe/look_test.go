@@ -183,3 +183,40 @@ func TestLookEnds(t *testing.T) {
 		o.Close() // twice is no harm
 	})
 }
+
+// deaf is a world whose balancing plane answers late, whatever it is told.
+type deaf struct{ *world }
+
+func (d deaf) Status(context.Context) (glint.BalancerStatus, error) {
+	time.Sleep(time.Minute)
+	return glint.BalancerStatus{Complete: true}, nil
+}
+
+// Whoever does not hear that his time is over is silent all the same: what the others say must not wait for him.
+func TestLookDoesNotWaitForTheDeaf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{listing: glint.Listing{Complete: true, Instances: running(id(1))}}
+		o := w.observer(t)
+		o.statuses = newGatherer(deaf{w}.Status)
+		for range 2 {
+			began := time.Now()
+			obs := look(t, o, blueprint(nil, 1))
+			if took := time.Since(began); took > 2*answerWithin {
+				t.Errorf("a look took %s", took)
+			}
+			if !obs.Complete || len(obs.Instances) != 1 || len(obs.Silent) != 1 || obs.Acked() != 0 || obs.Instances[0].InFlight != -1 {
+				t.Errorf("seen: %+v", obs)
+			}
+		}
+	})
+}
+
+// A look at what is not there, as a preview takes it, leaves nothing behind.
+func TestLookAtNothing(t *testing.T) {
+	w := &world{listing: glint.Listing{Complete: true}}
+	o := w.observer(t)
+	look(t, o, glint.Blueprint{Stack: "idea", Epoch: "preview"})
+	if known := o.known(); len(known) != 0 {
+		t.Errorf("remembers %v", known)
+	}
+}

@@ -99,9 +99,11 @@ func New(c Config) *Observer {
 
 // Look returns what is seen now of bp.Stack: instances of every epoch, wanted or not. The listing and the status of the
 // balancing plane were asked for after Look was called, and may be shared with other looks; what the observation points
-// at must not be changed. Who does not answer before ctx ends, or fails to, is named in Silent with the cause. After
-// Close nobody answers.
+// at must not be changed. Who does not answer within 10s or before ctx ends, or fails to, is named in Silent with the
+// cause. After Close nobody answers.
 func (o *Observer) Look(ctx context.Context, bp glint.Blueprint) glint.Observation {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin+time.Second) // also for those who do not heed theirs
+	defer cancel()
 	listing, status := o.listings.start(o), o.statuses.start(o)
 	seen, err := listing.wait(ctx)
 	obs := glint.Observation{At: seen.At.UTC(), Complete: seen.Complete && err == nil, Silent: slices.Clone(seen.Silent)}
@@ -147,6 +149,10 @@ func (o *Observer) addHealth(obs *glint.Observation, bp glint.Blueprint, listing
 		return
 	}
 	s := o.stacks[bp.Stack]
+	wanted := members(bp)
+	if s == nil && len(wanted) == 0 && len(obs.Instances) == 0 {
+		return // nothing to remember, and a preview may look at what will never be
+	}
 	if s == nil {
 		s = &stack{probers: map[glint.ID]*prober{}}
 		o.stacks[bp.Stack] = s
@@ -156,7 +162,6 @@ func (o *Observer) addHealth(obs *glint.Observation, bp glint.Blueprint, listing
 	if !overtaken {
 		s.listing, s.blueprint = listing, bp.Number
 	}
-	wanted := members(bp)
 	for i := range obs.Instances {
 		in := &obs.Instances[i]
 		m, ok := wanted[in.ID]

@@ -36,9 +36,11 @@ func TestHintsArePassedOn(t *testing.T) {
 		w := &watched{world: world{listing: glint.Listing{Complete: true}}, poke: make(chan error)}
 		w.observer(t).Close()
 		o := New(Config{Platform: w, Balancer: w, Hint: func(s string) { w.set(func() { w.hints = append(w.hints, s) }) }})
-		look(t, o, blueprint(nil, 0))
-		look(t, o, glint.Blueprint{Stack: "blog"})
-		look(t, o, glint.Blueprint{Stack: "past"})
+		for _, name := range []string{"shop", "blog", "past"} {
+			b := blueprint(nil, 1)
+			b.Stack = name
+			look(t, o, b)
+		}
 		o.Forget("past")
 		ended := make(chan error)
 		run := func() { go func() { ended <- o.Run(t.Context()) }() }
