@@ -6,7 +6,7 @@ package check
 import (
 	"errors"
 	"fmt"
-	"reflect"
+	"maps"
 	"slices"
 
 	"github.com/glint-infra/glint"
@@ -214,7 +214,7 @@ func holders(f glint.Fleet) int {
 
 // routes: whoever takes or loses traffic does so in a new generation, and nobody leaves the routes unnoticed.
 func (j *judge) routes() {
-	changed := !reflect.DeepEqual(routed(j.before), routed(j.after))
+	changed := !maps.Equal(routed(j.before), routed(j.after)) || !slices.Equal(j.before.Hosts, j.after.Hosts) || !slices.Equal(j.before.Edges, j.after.Edges)
 	if changed && j.after.Routes == j.before.Routes {
 		j.bad("routes would change within generation %d", j.after.Routes)
 	}

@@ -175,6 +175,12 @@ func TestStep(t *testing.T) {
 			s.member(4).Version, s.member(5).Version = v2, v2
 		}, "would hold its volume"},
 		{"routes change unnumbered", func(s *scene) { s.out(1); s.after.Routes--; s.member(1).Gone = s.after.Routes }, "within generation 4"},
+		{"a host moves unnumbered", func(s *scene) {
+			s.after.Hosts = []glint.Route{{Host: "shop.localhost", To: glint.Target{Service: "web", Port: "http"}}}
+		}, "within generation 4"},
+		{"an edge opens unnumbered", func(s *scene) {
+			s.after.Edges = []glint.Edge{{From: "web", To: glint.Target{Service: "db", Port: "sql"}}}
+		}, "within generation 4"},
 		{"leaves the routes unmarked", func(s *scene) { s.out(1); s.member(1).Gone = 0 }, "which does not say so"},
 	}
 	for _, tt := range tests {

@@ -14,8 +14,8 @@ import (
 // debounce is how long hints are gathered before they are passed on. Deaths come in swarms.
 const debounce = time.Millisecond
 
-// Run passes on the hints of the platform and of the balancing plane, where they give any, as hints for every stack that
-// has been looked at, until ctx or the observer ends. The error is that of a watcher that failed: no hints come then, and
+// Run passes on the hints of the platform and of the balancing plane, where they give any, as hints for every stack of
+// which something has been seen or is wanted, until ctx or the observer ends. The error is that of a watcher that failed: no hints come then, and
 // Run may be called again.
 func (o *Observer) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
