@@ -171,14 +171,21 @@ func (p *planner) declaredBusy() bool {
 	return false
 }
 
+// maxAsked is how many instances of a service a platform is asked for before it has accepted them. Whoever waits longer
+// than it may take to start would count as one that does not start.
+const maxAsked = 32
+
 // recruit gives out numbers for the members that are missing, as far as surge allows.
 func (p *planner) recruit(s glint.Service, f *glint.Fleet, why map[int]cause) {
-	staying, wanted := 0, 0
+	staying, wanted, asked := 0, 0, 0
 	for _, m := range f.Members {
 		if !m.Stays() {
 			continue
 		}
 		staying++
+		if _, here := p.instance(f.Name, m); !here && !m.Seen {
+			asked++
+		}
 		if _, leaves := why[m.N]; !leaves {
 			wanted++
 		}
@@ -204,8 +211,13 @@ func (p *planner) recruit(s glint.Service, f *glint.Fleet, why map[int]cause) {
 	case room <= 0 && len(f.Members) > staying && staying < s.Instances:
 		p.note(f.Name, glint.Member{}, "%d missing; waits until what only one may hold is free", missing)
 	}
+	joins := min(missing, room)
+	if joins > maxAsked-asked {
+		joins = max(maxAsked-asked, 0)
+		p.note(f.Name, glint.Member{}, "%d missing; waits until the platform has accepted those it was asked for, %d at a time", missing, maxAsked)
+	}
 	places := vacant(*f, why)
-	for range min(missing, room) {
+	for range joins {
 		f.Last++
 		m := glint.Member{N: f.Last, Version: f.Target, Created: p.now}
 		if len(places) > 0 {

@@ -256,6 +256,9 @@ func (p *planner) judge(s glint.Service, f *glint.Fleet) {
 		}
 		inst, here := p.instance(f.Name, *m)
 		late := m.Created.Add(s.Update.StartWithin.D())
+		if inst.Created.After(m.Created) { // its platform had others to make before
+			late = inst.Created.Add(s.Update.StartWithin.D())
+		}
 		switch {
 		case here && inst.State == glint.Dead:
 			p.fail(f, m, glint.Lost, exited(inst))
