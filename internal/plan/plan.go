@@ -191,7 +191,7 @@ func (p *planner) adopt(s glint.Service, declared bool, f *glint.Fleet) {
 	case p.next.Target != p.have.Target && len(f.Members) != s.Instances:
 		p.enter(f, p.rollout())
 	}
-	if slices.Contains(f.Rejected, v) {
+	if slices.Contains(f.Rejected, v) && s.Instances > 0 {
 		p.reject(s.Name, *f, glint.Member{}, "it failed before; to try it again: glint apply --retry")
 	}
 }
@@ -395,7 +395,12 @@ func (p *planner) dispatch(m *glint.Member, why glint.Reason, because string) {
 func (p *planner) index() {
 	for i := range p.seen.Instances {
 		in := &p.seen.Instances[i]
-		if in.ID.Stack != p.have.Stack || in.ID.Epoch != p.have.Epoch {
+		if in.ID.Stack != p.have.Stack {
+			continue
+		}
+		if in.ID.Epoch != p.have.Epoch { // of which this blueprint knows nothing
+			text := fmt.Sprintf("is of another life of this stack (epoch %s), and is left alone; the stack cannot end while it is there", in.ID.Epoch)
+			p.notes = append(p.notes, glint.Note{Service: in.ID.Service, ID: in.ID, Text: text})
 			continue
 		}
 		if p.here[in.ID.Service] == nil {

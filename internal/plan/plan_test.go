@@ -203,3 +203,32 @@ func BenchmarkNext(b *testing.B) {
 		})
 	}
 }
+
+// TestStrangers: what is of another life of the stack is left alone, and said; else nobody could know for what an end waits.
+func TestStrangers(t *testing.T) {
+	b, seen := settled(t, release("v1", 1, 1))
+	old := glint.ID{Stack: "shop", Epoch: "a", Service: "s000", N: 7}
+	seen.Instances = append([]glint.Instance{{ID: old, State: glint.Running}}, seen.Instances...)
+	d := plan.Next(intent(release("v1", 1, 1)), b, seen, noon)
+	if d.Blueprint.Number != b.Number || len(plan.Actions(d.Blueprint, seen)) != 0 {
+		t.Errorf("acts: %+v", d)
+	}
+	if len(d.Notes) != 1 || d.Notes[0].ID != old {
+		t.Errorf("notes: %+v", d.Notes)
+	}
+}
+
+// TestRejectedAndNotWanted: a version that failed does not matter where no instance of it is wanted.
+func TestRejectedAndNotWanted(t *testing.T) {
+	b, seen := settled(t, release("v1", 2, 1))
+	b.Services[1].Rejected = []glint.Digest{release("v2", 2, 1).Services[1].Template.Version()}
+	r2 := release("v2", 2, 1)
+	r2.Services[1].Instances = 0
+	if d := plan.Next(intent(release("v1", 2, 1), r2), b, seen, noon); d.Blueprint.Rejected != nil {
+		t.Errorf("rejected: %s", d.Blueprint.Rejected.Because)
+	}
+	r2.Services[1].Instances = 1
+	if d := plan.Next(intent(release("v1", 2, 1), r2), b, seen, noon); d.Blueprint.Rejected == nil {
+		t.Error("not rejected")
+	}
+}
