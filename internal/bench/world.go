@@ -86,10 +86,11 @@ func (w *world) begin(ctx context.Context) error {
 	if w.said, err = os.Create(w.path("server.log")); err != nil {
 		return err
 	}
-	if w.server, err = w.start(serverGroup, w.Self, "server", "--name", w.name, "--data", w.path("data"), "--run", w.run, "--http", entry); err != nil {
+	socket := filepath.Join(w.run, "glint.sock") // said, because the environment may name another
+	if w.server, err = w.start(serverGroup, w.Self, "server", "--name", w.name, "--data", w.path("data"), "--run", w.run, "--http", entry, "--socket", socket); err != nil {
 		return fmt.Errorf("starting a server: %w", err)
 	}
-	w.remote = api.NewClient(filepath.Join(w.run, "glint.sock"))
+	w.remote = api.NewClient(socket)
 	err = until(ctx, "the server to answer", time.Minute, 20*time.Millisecond, func() (bool, error) {
 		_, err := w.remote.Version(ctx)
 		select {
