@@ -77,9 +77,12 @@ func (c *cli) apply(ctx context.Context, o carrying) error {
 	if !reply.Unchanged {
 		req.After = reply.Revision - 1 // what was shown is what is agreed to
 	}
-	if !reply.Unchanged || o.retry {
+	switch same := reply.Before.Digest() == rel.Digest(); {
+	case same && !o.retry: // somebody comes back, or asks for what was rejected, which the server refuses
+		c.sayOthers(ctx, remote, rel.Stack, "; it is this very release")
+	case !reply.Unchanged || o.retry:
 		c.showPlan(rel, reply)
-		c.sayOthers(ctx, remote, rel.Stack)
+		c.sayOthers(ctx, remote, rel.Stack, "; this takes its place")
 		if err := c.confirm(ctx, "Apply?", o.yes); err != nil {
 			return err
 		}
@@ -98,8 +101,8 @@ func (c *cli) apply(ctx context.Context, o carrying) error {
 	return c.see(ctx, remote, undertaking{rev: got.Revision, rel: rel, after: after, unchanged: got.Unchanged, began: began, carrying: o})
 }
 
-// sayOthers says who is at work on the stack already.
-func (c *cli) sayOthers(ctx context.Context, remote *api.Client, stack string) {
+// sayOthers says who is at work on the stack already, and what that means.
+func (c *cli) sayOthers(ctx context.Context, remote *api.Client, stack, so string) {
 	st, err := remote.Status(ctx, stack)
 	if err != nil || st.Outcome != glint.InProgress && st.Outcome != glint.Waiting {
 		return
@@ -109,7 +112,7 @@ func (c *cli) sayOthers(ctx context.Context, remote *api.Client, stack string) {
 		return
 	}
 	r := all[len(all)-1]
-	c.say("  note: r%d (%s by %s, %s ago) is still being carried out; this takes its place", r.Number, r.Kind, clean(r.By), age(c.Now().Sub(r.At)))
+	c.say("  note: r%d (%s by %s, %s ago) is still being carried out%s", r.Number, r.Kind, clean(r.By), age(c.Now().Sub(r.At)), so)
 }
 
 // refused turns a server's refusal into an exit code.
@@ -180,7 +183,9 @@ func (c *cli) see(ctx context.Context, remote *api.Client, u undertaking) error 
 		found = outcomeOf(u.rev.Number, st, err)
 		return over(found)
 	}
-	if !f.look(ctx, false) { // what is applied already may be over already
+	already := f.look(ctx, false) // what is applied already may be over already
+	if !already {
+		f.narrator.known(f.last, u.rel)
 		err := f.run(ctx, u.timeout)
 		if errors.Is(err, errDetached) {
 			c.say("detached; r%d goes on. Come back with: glint status, or glint apply", u.rev.Number)
@@ -188,13 +193,13 @@ func (c *cli) see(ctx context.Context, remote *api.Client, u undertaking) error 
 		}
 		if errors.Is(err, errTimeout) {
 			f.sayWaits(f.last)
-			return c.conclude(verdict{undertaking: u, outcome: found, st: f.last, late: true})
+			return c.conclude(verdict{undertaking: u, outcome: found, st: f.last, late: true, away: f.missing})
 		}
 		if err != nil {
 			return fmt.Errorf("following r%d: %w; it goes on: see glint status", u.rev.Number, err)
 		}
 	}
-	v := verdict{undertaking: u, outcome: found, st: f.last, failed: f.narrator.failed}
+	v := verdict{undertaking: u, already: already && u.unchanged, outcome: found, st: f.last, failed: f.narrator.failed}
 	if found == glint.Replaced {
 		v.by = overtaker(ctx, remote, u.rev)
 	}

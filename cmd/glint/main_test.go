@@ -141,7 +141,7 @@ func (w *world) id(name string) (glint.ID, error) {
 //
 //	glint ARGS…        runs the command in this process; with ! it must not end with 0
 //	code N             the last glint must have ended with N
-//	world VERB ARG     kill, sicken or heal an instance; restart the server
+//	world VERB ARG     kill, sicken or heal an instance; away: restart the server in a moment
 //	until PATTERN ARGS runs glint until its output matches
 //	json               what the last glint printed must be JSON, whole or line by line
 func TestScripts(t *testing.T) {
@@ -212,9 +212,14 @@ func cmdWorld(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(w.Sicken(id, true))
 	case "heal":
 		ts.Check(w.Sicken(id, false))
-	case "away": // the server ends, and comes back after a while
-		w.hangUp()
-		time.AfterFunc(time.Second, func() { ts.Check(w.listen()) })
+	case "away": // soon the server ends, and comes back after a while
+		time.AfterFunc(700*time.Millisecond, func() {
+			w.hangUp()
+			time.Sleep(time.Second)
+			if err := w.listen(); err != nil {
+				ts.Logf("the server does not come back: %v", err)
+			}
+		})
 	default:
 		ts.Fatalf("unknown verb %s", args[0])
 	}

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/glint-infra/glint"
+	"github.com/glint-infra/glint/internal/api"
 )
 
 // A narrator turns the events of a rollout into short aligned lines. Events of one kind in one blueprint share a line.
@@ -30,6 +31,18 @@ func newNarrator(say func(string), rev glint.Revision, rel glint.Release) *narra
 		n.wanted[s.Name] = s.Instances
 	}
 	return n
+}
+
+// known counts those as ready that were it before the first event: somebody comes back, or more are wanted.
+func (n *narrator) known(st api.Status, rel glint.Release) {
+	for _, s := range st.Services {
+		wanted, _ := rel.Service(s.Name)
+		for _, in := range s.Instances {
+			if m := in.Member; m.Seen && m.Stays() && m.Version == wanted.Template.Version() {
+				n.ready[in.ID] = true
+			}
+		}
+	}
 }
 
 // hear takes the next event.

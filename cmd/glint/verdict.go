@@ -15,7 +15,9 @@ type verdict struct {
 	outcome glint.Outcome
 	st      api.Status
 	failed  glint.Event // the last instance that did not work
+	already bool        // it was over before it was asked for
 	late    bool        // there was no verdict in time
+	away    bool        // the server did not answer at the end
 	by      string      // who overtook it
 }
 
@@ -81,12 +83,14 @@ func (v verdict) applied(c *cli, code int) applied {
 func (v verdict) lines(c *cli) []string {
 	r, took := fmt.Sprintf("r%d", v.rev.Number), seconds(c.Now().Sub(v.began))
 	switch {
+	case v.late && v.away:
+		return []string{c.paint(bad, fmt.Sprintf("%s: no verdict within %s, for the server does not answer; what runs goes on.", r, v.timeout)), "  start it again, then: glint apply"}
 	case v.late:
 		return []string{
 			c.paint(bad, fmt.Sprintf("%s: no verdict within %s (%s); it goes on without you.", r, v.timeout, v.outcome)),
 			"  look: glint status      come back: glint apply --timeout 30m      give up: glint rollback",
 		}
-	case v.outcome == glint.Serving && v.unchanged:
+	case v.outcome == glint.Serving && v.already:
 		return []string{fmt.Sprintf("%s serves already%s; nothing to do", r, v.where())}
 	case v.outcome == glint.Serving:
 		return []string{step("route", fmt.Sprintf("generation %d acknowledged", v.st.Routes.InForce), ""), c.paint(good, fmt.Sprintf("%s serves%s (%s)", r, v.where(), took))}
