@@ -19,6 +19,7 @@ const isolated = "GLINT_TEST_ISOLATED"
 // it returns the exit status. Without root it says that nothing was tested.
 func Isolate(m *testing.M) int {
 	if os.Getenv(isolated) != "" {
+		syscall.Umask(0o077) // as the server does: what others need must not hang on the caller's mask
 		lo, err := netlink.LinkByName("lo")
 		if err == nil {
 			err = netlink.LinkSetUp(lo)

@@ -198,8 +198,11 @@ func (p *Proxy) makeDirs() error {
 		return err
 	}
 	p.account = account
-	if err := os.MkdirAll(p.jail(), 0o755); err != nil {
+	if err := os.MkdirAll(p.jail(), 0o711); err != nil {
 		return fmt.Errorf("making the directory that HAProxy's workers are locked into: %w", err)
+	}
+	if err := os.Chmod(p.jail(), 0o711); err != nil { // whatever the umask: an old worker reaches the new one through it
+		return fmt.Errorf("opening the directory that HAProxy's workers are locked into: %w", err)
 	}
 	return nil
 }

@@ -222,7 +222,7 @@ func TestPrivileges(t *testing.T) {
 	if err != nil || regexp.MustCompile(`(?m)^Uid:\s+0`).Match(status) || !regexp.MustCompile(`(?m)^CapEff:\s+0+$`).Match(status) {
 		t.Errorf("a worker runs with privileges: %s, %v", status, err)
 	}
-	for name, want := range map[string]os.FileMode{".": 0o700, "master.sock": 0o600, "haproxy.cfg": 0o600, "haproxy.log": 0o600, "jail/services": 0o600} {
+	for name, want := range map[string]os.FileMode{".": 0o700, "master.sock": 0o600, "haproxy.cfg": 0o600, "haproxy.log": 0o600, "jail": 0o711, "jail/services": 0o600} {
 		st, err := os.Stat(p.path(name))
 		if err != nil || st.Mode().Perm() != want {
 			t.Errorf("%s: %v, %v", name, st, err)
