@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"github.com/glint-infra/glint"
@@ -124,7 +123,6 @@ func (c *cli) serve(ctx context.Context, s serving) error {
 		return err
 	}
 	slog.SetDefault(slog.New(c.logHandler()))
-	unix.Umask(0o077) // nothing that the server or its store writes is for others, whatever the caller's mask
 	h, err := open(ctx, at)
 	if err != nil {
 		return hint(err)

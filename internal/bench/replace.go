@@ -178,7 +178,7 @@ func (r *replacing) kill(ctx context.Context, traffic bool) error {
 	if err != nil {
 		return err
 	}
-	at := time.Now()
+	var at time.Time
 	if traffic {
 		at, err = r.untilTraffic(ctx, service, victim.Seen.Pid)
 	} else {
