@@ -2,6 +2,7 @@ package local
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -199,7 +200,8 @@ func (b bundle) write(s *specs.Spec, names discovery.Directory) error {
 		"hostname":    hostname(id) + "\n",
 		"resolv.conf": "# names of other services are in /etc/hosts\noptions timeout:1 attempts:1\n",
 	} {
-		if err := os.WriteFile(filepath.Join(b.dir, name), []byte(text), hostFileMode); err != nil {
+		path := filepath.Join(b.dir, name)
+		if err := errors.Join(os.WriteFile(path, []byte(text), hostFileMode), os.Chmod(path, hostFileMode)); err != nil {
 			return err
 		}
 	}

@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 	case "init":
 		os.Exit(reap())
 	}
+	syscall.Umask(0o077) // as the server does: what others need must not hang on the caller's mask
 	if len(os.Args) > 1 && os.Args[1] == ownerMode {
 		owner()
 		return

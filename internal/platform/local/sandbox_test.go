@@ -259,6 +259,11 @@ func TestSandbox(t *testing.T) {
 	if want := "127.0.0.1 localhost\n" + in.Address + " web-17\n10.99.0.7 cache.shop.internal cache\nweb-17\n1\n"; out != want {
 		t.Errorf("names inside: %q, want %q", out, want)
 	}
+	for _, file := range []string{"hosts", "hostname", "resolv.conf"} { // programs that give up root must read them too
+		if st, err := os.Stat(filepath.Join(l.cfg.RunDir, "i", s.ID.Key(), file)); err != nil || st.Mode().Perm() != 0o644 {
+			t.Errorf("%s: %v %v", file, st, err)
+		}
+	}
 	if env := strings.Split(strings.TrimSpace(l.run(p, s.ID, "env")), "\n"); !slices.Contains(env, "CACHE=cache.shop.internal:6379") {
 		t.Errorf("environment %q", env)
 	}
