@@ -108,6 +108,56 @@ func TestUnfinished(t *testing.T) {
 	}
 }
 
+// TestPortsChange renames and renumbers the port that a host name leads to. At every moment the name leads to members that
+// listen, and no two ports have one address.
+func TestPortsChange(t *testing.T) {
+	ported := func(version string, ports ...glint.Port) glint.Release {
+		rel := release(version, 1, 3)
+		rel.Services[0].Template.Ports = ports
+		rel.Routes = []glint.Route{{Host: "shop.localhost", To: glint.Target{Service: "s000", Port: ports[0].Name}}}
+		return rel
+	}
+	http := func(name string, number int) glint.Port {
+		return glint.Port{Name: name, Number: number, Protocol: glint.HTTP}
+	}
+	for name, next := range map[string]glint.Release{
+		"another name":            ported("v2", http("http", 80)),
+		"another number":          ported("v2", http("main", 8080)),
+		"both":                    ported("v2", http("http", 8080)),
+		"another takes its name":  ported("v2", http("http", 80), http("main", 8080)),
+		"names change places":     ported("v2", http("main", 81), http("more", 80)),
+		"another protocol beside": ported("v2", http("http", 80), glint.Port{Name: "raw", Number: 81, Protocol: glint.TCP}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			first := ported("v1", http("main", 80), http("more", 81))
+			b, seen := settled(t, first)
+			stages, rests := plan.Preview(intent(first, next), b, seen, noon)
+			if !rests || plan.Outcome(stages[len(stages)-1].Blueprint, 2) != glint.Serving {
+				t.Fatal("does not come to rest")
+			}
+			for _, s := range stages {
+				checkRoutes(t, plan.Routes(s.Blueprint))
+			}
+		})
+	}
+}
+
+func checkRoutes(t *testing.T, r *glint.Routes) {
+	t.Helper()
+	taken, members := map[int]string{}, map[string]int{}
+	for _, b := range r.Services {
+		if other, twice := taken[b.Port.Number]; twice {
+			t.Errorf("generation %d: ports %s and %s both have number %d", r.Generation, other, b.Port.Name, b.Port.Number)
+		}
+		taken[b.Port.Number], members[b.Port.Name] = b.Port.Name, len(b.Members)
+	}
+	for _, h := range r.Hosts {
+		if members[h.To.Port] < 2 { // of three, where they change both name and number one by one
+			t.Errorf("generation %d: %s leads to port %s with %d members: %+v", r.Generation, h.Host, h.To.Port, members[h.To.Port], r.Services)
+		}
+	}
+}
+
 func TestStrays(t *testing.T) {
 	b, seen := settled(t, release("v1", 1, 1))
 	for _, tt := range []struct {

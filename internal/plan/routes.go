@@ -62,12 +62,14 @@ func leaving(b glint.Blueprint) bool {
 	return false
 }
 
-// hosts points each host name at the service it is declared for, but not before that service can take the traffic.
+// hosts points each host name at the service it is declared for, but not before that service can take the traffic. Where
+// neither the one before nor the one declared has all that it needs, because they are one and its members change from port
+// to port, it leads to where more of them stand.
 func (p *planner) hosts() {
 	var hosts []glint.Route
 	for _, r := range p.release.Routes {
 		i := slices.IndexFunc(p.have.Hosts, func(h glint.Route) bool { return h.Host == r.Host })
-		if i >= 0 && p.have.Hosts[i].To != r.To && !p.takes(r.To) && p.takes(p.have.Hosts[i].To) {
+		if i >= 0 && p.have.Hosts[i].To != r.To && !p.takes(r.To) && p.standing(p.have.Hosts[i].To) > p.standing(r.To) {
 			r = p.have.Hosts[i]
 		}
 		hosts = append(hosts, r)
@@ -84,18 +86,25 @@ func (p *planner) hosts() {
 
 // takes reports whether the target's service has as many members in the routes as its floor asks for.
 func (p *planner) takes(t glint.Target) bool {
+	n := p.standing(t)
+	s, declared := p.release.Service(t.Service)
+	return n > 0 && (!declared || n >= floor(s))
+}
+
+// standing counts the members that take what is led to t.
+func (p *planner) standing(t glint.Target) int {
 	f, _ := p.next.Fleet(t.Service)
-	routed := 0
+	all, n := ports(f), 0
+	at := slices.IndexFunc(all, func(port glint.Port) bool { return port.Name == t.Port })
+	if at < 0 {
+		return 0
+	}
 	for _, m := range f.Members {
-		if _, ok := f.Templates[m.Version].Port(t.Port); ok && m.Routed {
-			routed++
+		if _, ok := behind(f.Templates[m.Version], all[at]); ok && m.Routed {
+			n++
 		}
 	}
-	s, declared := p.release.Service(t.Service)
-	if !declared {
-		return routed > 0
-	}
-	return routed > 0 && routed >= floor(s)
+	return n
 }
 
 // generation numbers the routes anew when they have changed, and marks the members that are no longer in them.
@@ -178,7 +187,7 @@ func backends(b glint.Blueprint) []glint.Backend {
 		for _, port := range ports(f) {
 			be := glint.Backend{Service: f.Name, Port: port}
 			for _, m := range f.Members {
-				if own, ok := f.Templates[m.Version].Port(port.Name); ok && m.Routed {
+				if own, ok := behind(f.Templates[m.Version], port); ok && m.Routed {
 					be.Members = append(be.Members, glint.Server{ID: b.ID(f.Name, m), Address: m.Address, Port: own.Number})
 				}
 			}
@@ -189,25 +198,35 @@ func backends(b glint.Blueprint) []glint.Backend {
 	return all
 }
 
-// ports lists the ports of a fleet by name. Where versions differ about a port, the target's word counts.
+// ports lists the ports of a fleet by name. Where versions differ about a port, the target's word counts. A port that the
+// target calls by another name is the target's: two cannot have one number at a stable address.
 func ports(f glint.Fleet) []glint.Port {
-	byName := map[string]glint.Port{}
+	all := slices.Clone(f.Templates[f.Target].Ports)
 	for _, version := range slices.Sorted(maps.Keys(f.Templates)) {
-		if slices.ContainsFunc(f.Members, func(m glint.Member) bool { return m.Version == version }) {
-			for _, port := range f.Templates[version].Ports {
-				byName[port.Name] = port
+		if !slices.ContainsFunc(f.Members, func(m glint.Member) bool { return m.Version == version }) {
+			continue
+		}
+		for _, port := range f.Templates[version].Ports {
+			if !slices.ContainsFunc(all, func(p glint.Port) bool { return p.Name == port.Name || p.Number == port.Number }) {
+				all = append(all, port)
 			}
 		}
 	}
-	for _, port := range f.Templates[f.Target].Ports {
-		byName[port.Name] = port
-	}
-	var all []glint.Port
-	for _, port := range byName {
-		all = append(all, port)
-	}
 	slices.SortFunc(all, func(a, b glint.Port) int { return strings.Compare(a.Name, b.Name) })
 	return all
+}
+
+// behind returns the port by which an instance of this template stands behind a port of its service: the one of that name,
+// else the one of that number.
+func behind(t glint.Template, port glint.Port) (glint.Port, bool) {
+	if own, ok := t.Port(port.Name); ok {
+		return own, true
+	}
+	i := slices.IndexFunc(t.Ports, func(p glint.Port) bool { return p.Number == port.Number })
+	if i < 0 {
+		return glint.Port{}, false
+	}
+	return t.Ports[i], true
 }
 
 // nilIfEmpty keeps empty and absent the same thing, as they are once a blueprint has been stored and read back.
