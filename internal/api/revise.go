@@ -109,7 +109,12 @@ func (s *server) admit(ctx context.Context, stack string, rel glint.Release) err
 	if err != nil {
 		return err
 	}
-	if items = append(items, unsealed...); len(items) == 0 {
+	items = append(items, unsealed...)
+	claimed, err := s.claimed(ctx, stack, rel)
+	if err != nil {
+		return err
+	}
+	if items = append(items, claimed...); len(items) == 0 {
 		return nil
 	}
 	e := refuse(http.StatusUnprocessableEntity, CodeRefused, "the release of %s is refused; nothing was changed", stack)
@@ -302,7 +307,7 @@ func goal(stack string, to int, st standing, past []judged) (glint.Revision, err
 		return no(CodeNotFound, "stack %s has no revision r%d; its newest is r%d", stack, to, len(past))
 	}
 	if !st.lives && to == 0 {
-		return no(CodeNotFound, "stack %s was destroyed (r%d); to run it again, name a revision: glint rollback --to N", stack, len(past))
+		return no(CodeNotFound, "stack %s was destroyed (r%d); to run it again, name a revision, such as: glint rollback r%d --stack %s", stack, len(past), max(len(past)-1, 1), stack)
 	}
 	var now glint.Revision
 	if st.lives {

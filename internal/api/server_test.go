@@ -155,6 +155,28 @@ func TestAdmission(t *testing.T) {
 	}
 }
 
+// TestHostTaken shows that a host name leads into one stack, from the moment it was asked for to the end of the stack.
+func TestHostTaken(t *testing.T) {
+	w := newWorld(t)
+	w.apply(w.release("v1", 1)) // asked for; no turn of the loop yet
+	theirs := w.release("v1", 1)
+	theirs.Stack, theirs.Routes[0].Host = "other", "SHOP.localhost"
+	ask := func() error {
+		_, err := w.client.Apply(t.Context(), "other", api.ApplyRequest{Release: theirs})
+		return err
+	}
+	refused(t, ask(), api.CodeRefused, glint.ErrInvalid, "stack shop has this host name")
+	w.pass(5 * time.Second)
+	_, err := w.client.Plan(t.Context(), "other", api.ApplyRequest{Release: theirs})
+	refused(t, err, api.CodeRefused, glint.ErrInvalid, "stack shop has this host name")
+	w.apply(w.release("v2", 1)) // its own host is no objection
+	_, err = w.client.Destroy(t.Context(), stack, api.WordRequest{})
+	check(t, err)
+	refused(t, ask(), api.CodeRefused, glint.ErrInvalid, "stack shop has this host name") // it still drains
+	w.pass(20 * time.Second)
+	check(t, ask())
+}
+
 func TestRejectedRelease(t *testing.T) {
 	w := newWorld(t)
 	w.apply(w.release("v1", 2))
@@ -288,7 +310,7 @@ func TestDestroyed(t *testing.T) {
 		t.Errorf("why web.1 of a destroyed stack: %+v, %v", why, err)
 	}
 	_, err = w.client.Rollback(t.Context(), stack, api.RollbackRequest{})
-	refused(t, err, api.CodeNotFound, glint.ErrNotFound, "--to")
+	refused(t, err, api.CodeNotFound, glint.ErrNotFound, "glint rollback r1")
 	back, err := w.client.Rollback(t.Context(), stack, api.RollbackRequest{To: 1})
 	if check(t, err); back.Number != 3 {
 		t.Errorf("back to life: %+v", back)
