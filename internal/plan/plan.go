@@ -261,17 +261,17 @@ func (p *planner) judge(s glint.Service, f *glint.Fleet) {
 		}
 		switch {
 		case here && inst.State == glint.Dead:
-			p.fail(f, m, glint.Lost, exited(inst))
+			p.fail(s, f, m, glint.Lost, exited(inst))
 		case here && p.ready(f.Name, *m):
 			m.Seen, m.Address = true, cmp.Or(m.Address, inst.Address)
 		case here && m.Seen && inst.Health.Known && !inst.Health.Live && brake:
 			p.note(f.Name, *m, "%s; so do all others at once: the fault is elsewhere, nothing is replaced", inst.Health.Detail)
 		case here && inst.Health.Known && !inst.Health.Live:
-			p.fail(f, m, glint.Unhealthy, inst.Health.Detail)
+			p.fail(s, f, m, glint.Unhealthy, inst.Health.Detail)
 		case !here && p.seen.Complete && m.Seen:
-			p.fail(f, m, glint.Lost, "it vanished from its platform")
+			p.fail(s, f, m, glint.Lost, "it vanished from its platform")
 		case !m.Seen && (here || p.seen.Complete) && s.Update.StartWithin > 0 && !p.now.Before(late):
-			p.fail(f, m, glint.Unhealthy, fmt.Sprintf("not ready within %s: %s", s.Update.StartWithin, cmp.Or(inst.Health.Detail, p.trouble(f.Name, *m), "nobody has asked it")))
+			p.fail(s, f, m, glint.Unhealthy, fmt.Sprintf("not ready within %s: %s", s.Update.StartWithin, cmp.Or(inst.Health.Detail, p.trouble(f.Name, *m), "nobody has asked it")))
 		case !m.Seen:
 			p.wakeAt(late)
 		}
@@ -299,10 +299,17 @@ func (p *planner) brake(f glint.Fleet) bool {
 const crashLoop = 10 * time.Second
 
 // fail sends off a member that is down, and holds the next one back if this keeps happening.
-func (p *planner) fail(f *glint.Fleet, m *glint.Member, why glint.Reason, because string) {
+//
+// Where all that fail have worked as part of a fleet, they may have one cause outside of it, such as a database that is away.
+// Then a hundred that fail once are one failure, not a hundred: else the pause would outlast the cause by far.
+func (p *planner) fail(s glint.Service, f *glint.Fleet, m *glint.Member, why glint.Reason, because string) {
 	if m.Version == f.Target && (f.Phase == glint.RollingTo || !m.Seen || p.now.Sub(m.Created) < crashLoop) {
 		f.Failed++
-		f.Retry = p.now.Add(backoff(f.Failed))
+		rounds := f.Failed
+		if n := s.Instances; n > 1 && (f.Phase == glint.Steady || p.proven(*f)) {
+			rounds = (f.Failed + n - 1) / n
+		}
+		f.Retry = p.now.Add(backoff(rounds))
 	}
 	p.dispatch(m, why, because)
 }

@@ -158,6 +158,28 @@ func checkRoutes(t *testing.T, r *glint.Routes) {
 	}
 }
 
+// TestOneCause ends all instances of a service at the same time, as when what they all need is away: the pause is that of one
+// that fails, however many there are.
+func TestOneCause(t *testing.T) {
+	pause := func(instances, rounds int) time.Duration {
+		b, seen := settled(t, release("v1", 1, instances))
+		b.Services[0].Failed = instances * rounds
+		for i := range seen.Instances {
+			seen.Instances[i].State = glint.Dead
+		}
+		now := noon.Add(5 * time.Second)
+		b = plan.Next(intent(release("v1", 1, instances)), b, seen, now).Blueprint
+		return max(b.Services[0].Retry.Sub(now), 0)
+	}
+	for rounds, want := range []time.Duration{0, time.Second, 2 * time.Second, 4 * time.Second} {
+		for _, n := range []int{1, 3, 20} {
+			if got := pause(n, rounds); got != want {
+				t.Errorf("after %d rounds %d instances pause %s, want %s", rounds, n, got, want)
+			}
+		}
+	}
+}
+
 func TestStrays(t *testing.T) {
 	b, seen := settled(t, release("v1", 1, 1))
 	for _, tt := range []struct {
