@@ -15,6 +15,8 @@ type Blueprint struct {
 	Target   int        `json:"target"`   // the revision being carried out; older than Revision after a rejection
 	Stable   int        `json:"stable"`   // the last revision that was seen to work as a whole; 0: none
 	Rejected *Rejection `json:"rejected,omitempty"`
+	Paused   *Word      `json:"paused,omitempty"`   // rollouts stand still
+	Ordered  int        `json:"ordered,omitempty"`  // the newest order that was taken up
 	Routes   int        `json:"routes"`             // generation of the routes
 	Services []Fleet    `json:"services,omitempty"` // sorted by name
 	Edges    []Edge     `json:"edges,omitempty"`    // who may reach whom, sorted
@@ -29,6 +31,13 @@ type Rejection struct {
 	Version  Digest `json:"version"`
 	Instance ID     `json:"instance"`
 	Because  string `json:"because"`
+}
+
+// A Word is what a person said, and when.
+type Word struct {
+	By      string    `json:"by"`
+	At      time.Time `json:"at"`
+	Comment string    `json:"comment,omitempty"`
 }
 
 // An Edge is an Allow in force.
@@ -52,8 +61,12 @@ type Fleet struct {
 	Failed    int                 `json:"failed"`             // instances of Target that failed since it became the target, or since it last ran well
 	Retry     time.Time           `json:"retry,omitzero"`     // no new instance before this (backoff)
 	Templates map[Digest]Template `json:"templates"`
-	Grace     Duration            `json:"grace"` // kept here for when the service is no longer declared
-	Last      int                 `json:"last"`  // the highest number given out
+	Grace     Duration            `json:"grace"`            // kept here for when the service is no longer declared
+	Wanted    int                 `json:"wanted,omitempty"` // the number of instances asked for, where the service may be scaled; 0: nobody asked
+	Baking    time.Time           `json:"baking,omitzero"`  // since when the whole canary works without a break; only in phase Canary
+	Renew     *Word               `json:"renew,omitempty"`  // members made before it was said are to be replaced
+	Done      *Result             `json:"done,omitempty"`   // how a task came out
+	Last      int                 `json:"last"`             // the highest number given out
 	Members   []Member            `json:"members,omitempty"`
 }
 
@@ -64,8 +77,12 @@ type Member struct {
 	Created time.Time `json:"created"`           // when its number was given out
 	For     int       `json:"for,omitempty"`     // the number of the member whose place it takes; 0: nobody's
 	Address string    `json:"address,omitempty"` // known since it was first seen; never changes
+	Place   string    `json:"place,omitempty"`   // where it was asked for; empty: wherever the platform puts it
+	Held    bool      `json:"held,omitempty"`    // a standby: made, and held before its program
+	Let     time.Time `json:"let,omitzero"`      // when a standby was let go, to take the place of another
 	Seen    bool      `json:"seen,omitempty"`    // it has been ready at least once
 	Routed  bool      `json:"routed,omitempty"`  // requests may be sent to it
+	Warm    time.Time `json:"warm,omitzero"`     // kept running without traffic until then, should its version be wanted again
 	Leaving time.Time `json:"leaving,omitzero"`  // when it was told to go; zero while it is wanted
 	Reason  Reason    `json:"reason,omitempty"`  // why it leaves
 	Because string    `json:"because,omitempty"` // the evidence, for people
@@ -74,8 +91,30 @@ type Member struct {
 	Ending  time.Time `json:"ending,omitzero"`   // when it was drained and given over to destruction
 }
 
-// Stays reports whether the member is wanted.
+// Stays reports whether the member is wanted, be it to serve, as a standby or kept warm.
 func (m Member) Stays() bool { return m.Leaving.IsZero() }
+
+// Counts reports whether the member has, or waits for, a place among the instances that do the service's work.
+func (m Member) Counts() bool { return m.Stays() && !m.Held && m.Warm.IsZero() }
+
+// A Result is how a task came out.
+type Result struct {
+	Version  Digest    `json:"version"`
+	Instance ID        `json:"instance"`
+	At       time.Time `json:"at"`
+	Outcome  Finish    `json:"outcome"`
+	Because  string    `json:"because,omitempty"` // the evidence, for people
+}
+
+// A Finish is the end of a task.
+type Finish string
+
+// The ends of a task.
+const (
+	Succeeded     Finish = "succeeded" // its program ended with status 0
+	Broke         Finish = "failed"    // its program ended otherwise, never began, or took too long
+	UnknownFinish Finish = "unknown"   // it was lost: it may have done its work, or half of it; it is not run again by itself
+)
 
 // A Phase is where a fleet stands.
 type Phase string
@@ -83,6 +122,7 @@ type Phase string
 // The phases.
 const (
 	Steady    Phase = "steady"    // every place is taken by a ready member of Target
+	Canary    Phase = "canary"    // a few members of Target prove themselves beside the stable version
 	RollingTo Phase = "rolling"   // Target takes the place of everything else
 	Returning Phase = "returning" // a revision was rejected; the stable one takes its place again
 	Emptying  Phase = "emptying"  // the service is no longer declared; its members leave
@@ -110,6 +150,14 @@ func (f Fleet) Member(n int) (Member, bool) {
 		return Member{}, false
 	}
 	return f.Members[i], true
+}
+
+// Wants returns how many instances of s the fleet should have: what was asked for, within what the service allows.
+func (f Fleet) Wants(s Service) int {
+	if s.Max == 0 || f.Wanted == 0 {
+		return s.Instances
+	}
+	return min(max(f.Wanted, s.Min), s.Max)
 }
 
 // Digest names the blueprint.

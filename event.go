@@ -23,7 +23,8 @@ type EventKind string
 
 // The kinds of event.
 const (
-	EventRevision EventKind = "revision" // a person asked for something
+	EventRevision EventKind = "revision" // a person asked for a release
+	EventOrder    EventKind = "order"    // a person said a word about what runs
 	EventPhase    EventKind = "phase"    // a rollout began, moved on or ended
 	EventCreate   EventKind = "create"   // a number was given out
 	EventReady    EventKind = "ready"    // an instance was ready for the first time

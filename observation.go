@@ -10,6 +10,7 @@ type Observation struct {
 	At        time.Time  `json:"at"`
 	Complete  bool       `json:"complete"`            // false: absence proves nothing
 	Silent    []string   `json:"silent,omitempty"`    // who did not answer
+	Places    []Place    `json:"places,omitempty"`    // where instances may be put, sorted by name; none: the platform chooses
 	Instances []Instance `json:"instances,omitempty"` // of one stack, sorted by ID
 	Acks      []Ack      `json:"acks,omitempty"`      // of every member of the balancing plane
 	Troubles  []Trouble  `json:"troubles,omitempty"`  // actions that could not be carried out lately, by the conductor
@@ -48,7 +49,15 @@ type Listing struct {
 	At        time.Time  `json:"at"`
 	Complete  bool       `json:"complete"`
 	Silent    []string   `json:"silent,omitempty"` // places that did not answer
+	Places    []Place    `json:"places,omitempty"` // where instances may be put, sorted by name; none: the platform chooses
 	Instances []Instance `json:"instances,omitempty"`
+}
+
+// A Place is a host or another part of a platform that can fail by itself.
+type Place struct {
+	Name   string `json:"name"`
+	Zone   string `json:"zone,omitempty"`   // what fails together with it
+	Closed bool   `json:"closed,omitempty"` // takes no new instances
 }
 
 // An Instance is a thing that was seen. Its fields below Exit are filled by observe, not by a platform.

@@ -14,6 +14,7 @@ const (
 	Surplus     Reason = "surplus"    // fewer are wanted
 	Tainted     Reason = "tainted"    // somebody entered it, or its keeper died
 	Requested   Reason = "requested"  // a person asked
+	Finished    Reason = "finished"   // its task is done
 )
 
 // A Note is something that a person should know: why the planner acts, or for what it waits.

@@ -30,9 +30,15 @@ type Image struct {
 type Service struct {
 	Name      string   `json:"name"`
 	Template  Template `json:"template"`
-	Instances int      `json:"instances"`
+	Instances int      `json:"instances"`         // how many run; where Max is set: until another number is asked for
+	Min       int      `json:"min,omitempty"`     // the least that may be asked for
+	Max       int      `json:"max,omitempty"`     // the most that may be asked for; 0: the number is fixed
+	Standby   int      `json:"standby,omitempty"` // instances held before their program, to stand in at once for those that fail
+	Task      bool     `json:"task,omitempty"`    // its one instance runs to its end; the result is written into the blueprint
+	After     []string `json:"after,omitempty"`   // services that must serve, and tasks that must have succeeded, before a new version of this one begins; sorted
 	Update    Update   `json:"update"`
 	MaxAge    Duration `json:"max_age,omitempty"` // instances older than this are replaced; 0 means never
+	Ageless   string   `json:"ageless,omitempty"` // why a person let instances grow old; only with MaxAge 0
 }
 
 // A Template is all that is baked into an instance. A change here replaces instances.
@@ -145,11 +151,15 @@ const (
 // Update says how instances are replaced, for whatever reason. All reasons share its budgets.
 type Update struct {
 	Strategy    Strategy `json:"strategy"`
-	Surge       int      `json:"surge"`        // instances beyond Service.Instances
-	Unavailable int      `json:"unavailable"`  // ready instances below Service.Instances that Glint may cause
-	StartWithin Duration `json:"start_within"` // how long an instance may take to become ready
-	Grace       Duration `json:"grace"`        // how long one may finish its requests, and then how long its program may take to end
-	Tries       int      `json:"tries"`        // new instances of a version that may fail before the version is rejected
+	Surge       int      `json:"surge"`            // instances beyond Service.Instances
+	Unavailable int      `json:"unavailable"`      // ready instances below Service.Instances that Glint may cause
+	Canary      int      `json:"canary,omitempty"` // instances of a new version that must prove themselves before the others follow; 0: none
+	Bake        Duration `json:"bake,omitempty"`   // how long the whole canary must work without a break
+	Manual      bool     `json:"manual,omitempty"` // a baked canary waits for a person's word
+	Warm        Duration `json:"warm,omitempty"`   // how long instances of the version before are kept running after an update
+	StartWithin Duration `json:"start_within"`     // how long an instance may take to become ready, or a task to end
+	Grace       Duration `json:"grace"`            // how long one may finish its requests, and then how long its program may take to end
+	Tries       int      `json:"tries"`            // new instances of a version that may fail before the version is rejected
 }
 
 // A Target is a port of a service.
@@ -194,7 +204,7 @@ type Revision struct {
 	At      time.Time `json:"at"`
 	By      string    `json:"by"`                // who asked
 	Kind    Kind      `json:"kind"`              // what was asked
-	From    int       `json:"from,omitempty"`    // the revision that a rollback returned to
+	From    int       `json:"from,omitempty"`    // the revision whose release it takes again
 	Retry   bool      `json:"retry,omitempty"`   // a person's word to try rejected versions again
 	Comment string    `json:"comment,omitempty"` // why
 }
@@ -209,11 +219,29 @@ const (
 	KindDestroy  Kind = "destroy"
 )
 
-// An Order is a person's word about one instance, kept until the planner has acted on it.
+// An Order is a person's word about what runs, beside revisions. It is kept until the planner has acted on it.
 type Order struct {
-	ID       int       `json:"id"`
-	Instance ID        `json:"instance"`
+	ID       int       `json:"id"` // rises within a stack
+	Stack    string    `json:"stack"`
+	Kind     OrderKind `json:"kind"`
+	Service  string    `json:"service,omitempty"` // for Promote and Regenerate: empty means all; for Scale
+	Instance ID        `json:"instance,omitzero"` // for Replace
+	Wanted   int       `json:"wanted,omitempty"`  // for Scale
 	At       time.Time `json:"at"`
 	By       string    `json:"by"`
 	Comment  string    `json:"comment,omitempty"`
 }
+
+// An OrderKind says what a person asked for.
+type OrderKind string
+
+// The kinds of order.
+const (
+	OrderReplace    OrderKind = "replace"    // put another in the place of one instance
+	OrderRegenerate OrderKind = "regenerate" // replace every instance there is now, though nothing changed
+	OrderPromote    OrderKind = "promote"    // end the bake: the others follow the canary
+	OrderAbort      OrderKind = "abort"      // reject the revision that is being carried out
+	OrderPause      OrderKind = "pause"      // let no rollout go on; what fails or ages is still replaced
+	OrderResume     OrderKind = "resume"     // end a pause
+	OrderScale      OrderKind = "scale"      // another number of instances, between Min and Max
+)

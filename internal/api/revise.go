@@ -378,7 +378,7 @@ func (s *server) replace(ctx context.Context, in *replaceInput) (glint.Order, er
 	if i := slices.IndexFunc(open, func(o glint.Order) bool { return o.Instance == id }); i >= 0 {
 		return open[i], nil // asked for already
 	}
-	o, err := s.Store.AddOrder(ctx, glint.Order{Instance: id, At: s.Now().UTC(), By: by(ctx, in.Body.By), Comment: in.Body.Comment})
+	o, err := s.Store.AddOrder(ctx, glint.Order{Stack: in.Stack, Kind: glint.OrderReplace, Instance: id, At: s.Now().UTC(), By: by(ctx, in.Body.By), Comment: in.Body.Comment})
 	if err == nil {
 		s.Conductor.Poke(in.Stack)
 	}

@@ -204,7 +204,7 @@ func (s *stage) run(words []string) {
 	case "destroy":
 		s.revise(glint.Revision{Kind: glint.KindDestroy}, glint.Release{Format: glint.ReleaseFormat, Stack: stack})
 	case "replace":
-		_, err := s.store.AddOrder(context.Background(), glint.Order{Instance: s.id(args[0]), By: "ann", At: s.world.Now()})
+		_, err := s.store.AddOrder(context.Background(), glint.Order{Stack: stack, Kind: glint.OrderReplace, Instance: s.id(args[0]), By: "ann", At: s.world.Now()})
 		s.must(err)
 	case "for":
 		s.pass(args[0])

@@ -287,7 +287,7 @@ func (s *kept) End(ctx context.Context, stack string, number int) error {
 
 // AddOrder implements store.Store.
 func (s *kept) AddOrder(ctx context.Context, o glint.Order) (glint.Order, error) {
-	stack := o.Instance.Stack
+	stack := o.Stack
 	err := s.change(ctx, stack, false, func(k *known) ([]clientv3.Op, error) {
 		if !k.guard.Alive {
 			return nil, glint.ErrNotFound

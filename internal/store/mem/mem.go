@@ -223,7 +223,7 @@ func (m *memory) Events(ctx context.Context, name string, after int64, limit int
 }
 
 func (m *memory) AddOrder(ctx context.Context, o glint.Order) (glint.Order, error) {
-	name := o.Instance.Stack
+	name := o.Stack
 	if err := m.enter(ctx, "adding an order to", name); err != nil {
 		return glint.Order{}, err
 	}

@@ -64,7 +64,7 @@ func testCrowdedStory(t *testing.T, s store.Store) {
 			if err := s.Record(t.Context(), "shop", glint.Event{Text: fmt.Sprint(i, "/", r)}, glint.Event{Text: "and"}); err != nil {
 				t.Error(err)
 			}
-			if _, err := s.AddOrder(t.Context(), glint.Order{Instance: glint.ID{Stack: "shop", Epoch: "e1", Service: "web", N: i*rounds + r + 1}}); err != nil {
+			if _, err := s.AddOrder(t.Context(), glint.Order{Stack: "shop", Kind: glint.OrderReplace, Instance: glint.ID{Stack: "shop", Epoch: "e1", Service: "web", N: i*rounds + r + 1}}); err != nil {
 				t.Error(err)
 			}
 			b, err := s.Head(t.Context(), "shop")

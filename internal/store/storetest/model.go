@@ -177,7 +177,7 @@ func (m *machine) record(rt *rapid.T) {
 
 func (m *machine) addOrder(rt *rapid.T) {
 	st := m.pick(rt)
-	o := glint.Order{Instance: glint.ID{Stack: st.name, Epoch: "e", Service: "web", N: rapid.IntRange(1, 9).Draw(rt, "n")}, At: noon, By: "ann"}
+	o := glint.Order{Stack: st.name, Kind: glint.OrderReplace, Instance: glint.ID{Stack: st.name, Epoch: "e", Service: "web", N: rapid.IntRange(1, 9).Draw(rt, "n")}, At: noon, By: "ann"}
 	got, err := m.s.AddOrder(m.t.Context(), o)
 	if st.head == nil {
 		expect(rt, "order", err, glint.ErrNotFound)

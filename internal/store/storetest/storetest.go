@@ -164,7 +164,7 @@ func testEmpty(t *testing.T, s store.Store) {
 	wants(t, err, glint.ErrNotFound)
 	wants(t, s.Advance(ctx, glint.Blueprint{Stack: "shop", Epoch: "e1", Number: 1}, glint.Step{}), glint.ErrConflict)
 	wants(t, s.End(ctx, "shop", 0), glint.ErrConflict)
-	_, err = s.AddOrder(ctx, glint.Order{Instance: glint.ID{Stack: "shop", Epoch: "e1", Service: "web", N: 1}})
+	_, err = s.AddOrder(ctx, glint.Order{Stack: "shop", Kind: glint.OrderReplace, Instance: glint.ID{Stack: "shop", Epoch: "e1", Service: "web", N: 1}})
 	wants(t, err, glint.ErrNotFound)
 	must(t, s.CloseOrder(ctx, "shop", 1))
 	steps, err := s.Steps(ctx, "shop", 0, 10)
@@ -222,7 +222,7 @@ func testLives(t *testing.T, s store.Store) {
 	b.Revision, b.Routes = 1, 7
 	b = advance(t, s, b, fleet("web", 1))
 	b = advance(t, s, b, fleet("web", 0))
-	_, err := s.AddOrder(ctx, glint.Order{Instance: glint.ID{Stack: "shop", Epoch: "e1", Service: "web", N: 1}})
+	_, err := s.AddOrder(ctx, glint.Order{Stack: "shop", Kind: glint.OrderReplace, Instance: glint.ID{Stack: "shop", Epoch: "e1", Service: "web", N: 1}})
 	must(t, err)
 	must(t, s.End(ctx, "shop", 2))
 	_, err = s.Head(ctx, "shop")
@@ -251,7 +251,7 @@ func testLives(t *testing.T, s store.Store) {
 	if len(steps) != 3 || steps[2].Number != 3 {
 		t.Errorf("over two lives: %d steps", len(steps))
 	}
-	o, err := s.AddOrder(ctx, glint.Order{Instance: glint.ID{Stack: "shop", Epoch: "e2", Service: "web", N: 1}})
+	o, err := s.AddOrder(ctx, glint.Order{Stack: "shop", Kind: glint.OrderReplace, Instance: glint.ID{Stack: "shop", Epoch: "e2", Service: "web", N: 1}})
 	must(t, err)
 	if o.ID != 2 {
 		t.Errorf("order %d of the second life, want 2: a number is never used twice", o.ID)

@@ -67,7 +67,7 @@ func testOrders(t *testing.T, s store.Store) {
 	begin(t, s, "shop", 0, "e1")
 	var want []glint.Order
 	for i := range 12 {
-		o := glint.Order{Instance: glint.ID{Stack: "shop", Epoch: "e1", Service: "web", N: i + 1}, At: noon, By: "ann", Comment: "odd"}
+		o := glint.Order{Stack: "shop", Kind: glint.OrderReplace, Instance: glint.ID{Stack: "shop", Epoch: "e1", Service: "web", N: i + 1}, At: noon, By: "ann", Comment: "odd"}
 		got, err := s.AddOrder(ctx, o)
 		must(t, err)
 		o.ID = i + 1
@@ -159,7 +159,7 @@ func testWatch(t *testing.T, s store.Store) {
 	wait("mail", "it advanced")
 	must(t, s.Record(t.Context(), "shop", glint.Event{Text: "incident"}))
 	wait("shop", "an event was recorded")
-	o, err := s.AddOrder(t.Context(), glint.Order{Instance: glint.ID{Stack: "mail", Epoch: "e1", Service: "web", N: 1}})
+	o, err := s.AddOrder(t.Context(), glint.Order{Stack: "mail", Kind: glint.OrderReplace, Instance: glint.ID{Stack: "mail", Epoch: "e1", Service: "web", N: 1}})
 	must(t, err)
 	wait("mail", "an order was given")
 	must(t, s.CloseOrder(t.Context(), "mail", o.ID))
@@ -201,16 +201,19 @@ func testCancelled(t *testing.T, s store.Store) {
 func calls(s store.Store, next glint.Blueprint) map[string]func(context.Context) error {
 	id := glint.ID{Stack: next.Stack, Epoch: next.Epoch, Service: "web", N: 1}
 	return map[string]func(context.Context) error{
-		"Stacks":      func(ctx context.Context) error { _, err := s.Stacks(ctx); return err },
-		"Revisions":   func(ctx context.Context) error { _, err := s.Revisions(ctx, next.Stack); return err },
-		"Release":     func(ctx context.Context) error { _, err := s.Release(ctx, release(next.Stack, 1).Digest()); return err },
-		"Head":        func(ctx context.Context) error { _, err := s.Head(ctx, next.Stack); return err },
-		"Advance":     func(ctx context.Context) error { return s.Advance(ctx, next, stepFor(next, "on")) },
-		"Steps":       func(ctx context.Context) error { _, err := s.Steps(ctx, next.Stack, 0, 1); return err },
-		"End":         func(ctx context.Context) error { return s.End(ctx, next.Stack, next.Number-1) },
-		"Record":      func(ctx context.Context) error { return s.Record(ctx, next.Stack, glint.Event{Text: "x"}) },
-		"Events":      func(ctx context.Context) error { _, err := s.Events(ctx, next.Stack, 0, 1); return err },
-		"AddOrder":    func(ctx context.Context) error { _, err := s.AddOrder(ctx, glint.Order{Instance: id}); return err },
+		"Stacks":    func(ctx context.Context) error { _, err := s.Stacks(ctx); return err },
+		"Revisions": func(ctx context.Context) error { _, err := s.Revisions(ctx, next.Stack); return err },
+		"Release":   func(ctx context.Context) error { _, err := s.Release(ctx, release(next.Stack, 1).Digest()); return err },
+		"Head":      func(ctx context.Context) error { _, err := s.Head(ctx, next.Stack); return err },
+		"Advance":   func(ctx context.Context) error { return s.Advance(ctx, next, stepFor(next, "on")) },
+		"Steps":     func(ctx context.Context) error { _, err := s.Steps(ctx, next.Stack, 0, 1); return err },
+		"End":       func(ctx context.Context) error { return s.End(ctx, next.Stack, next.Number-1) },
+		"Record":    func(ctx context.Context) error { return s.Record(ctx, next.Stack, glint.Event{Text: "x"}) },
+		"Events":    func(ctx context.Context) error { _, err := s.Events(ctx, next.Stack, 0, 1); return err },
+		"AddOrder": func(ctx context.Context) error {
+			_, err := s.AddOrder(ctx, glint.Order{Stack: id.Stack, Instance: id})
+			return err
+		},
 		"Orders":      func(ctx context.Context) error { _, err := s.Orders(ctx, next.Stack); return err },
 		"CloseOrder":  func(ctx context.Context) error { return s.CloseOrder(ctx, next.Stack, 1) },
 		"Watch":       func(ctx context.Context) error { return s.Watch(ctx, func(string) {}) },
