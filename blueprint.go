@@ -61,12 +61,14 @@ type Fleet struct {
 	Failed    int                 `json:"failed"`             // instances of Target that failed since it became the target, or since it last ran well
 	Retry     time.Time           `json:"retry,omitzero"`     // no new instance before this (backoff)
 	Templates map[Digest]Template `json:"templates"`
-	Grace     Duration            `json:"grace"`            // kept here for when the service is no longer declared
-	Wanted    int                 `json:"wanted,omitempty"` // the number of instances asked for, where the service may be scaled; 0: nobody asked
-	Baking    time.Time           `json:"baking,omitzero"`  // since when the whole canary works without a break; only in phase Canary
-	Renew     *Word               `json:"renew,omitempty"`  // members made before it was said are to be replaced
-	Done      *Result             `json:"done,omitempty"`   // how a task came out
-	Last      int                 `json:"last"`             // the highest number given out
+	Grace     Duration            `json:"grace"`              // kept here for when the service is no longer declared
+	Asked     int                 `json:"asked,omitempty"`    // the number of instances asked for last, where the service may be scaled; 0: nobody asked
+	Wanted    int                 `json:"wanted,omitempty"`   // the number that was taken up
+	Baking    time.Time           `json:"baking,omitzero"`    // since when the whole canary works without a break; only in phase Canary
+	Promoted  *Word               `json:"promoted,omitempty"` // the canary need not bake to the end; only in phase Canary
+	Renew     *Renewal            `json:"renew,omitempty"`    // a person's word to replace everybody
+	Done      []Result            `json:"done,omitempty"`     // how the versions of a task came out, one for each, newest last
+	Last      int                 `json:"last"`               // the highest number given out
 	Members   []Member            `json:"members,omitempty"`
 }
 
@@ -97,6 +99,12 @@ func (m Member) Stays() bool { return m.Leaving.IsZero() }
 // Counts reports whether the member has, or waits for, a place among the instances that do the service's work.
 func (m Member) Counts() bool { return m.Stays() && !m.Held && m.Warm.IsZero() }
 
+// A Renewal is a person's word to replace all members that there were when it was taken up.
+type Renewal struct {
+	Word
+	Upto int `json:"upto"` // the highest number among them
+}
+
 // A Result is how a task came out.
 type Result struct {
 	Version  Digest    `json:"version"`
@@ -122,6 +130,7 @@ type Phase string
 // The phases.
 const (
 	Steady    Phase = "steady"    // every place is taken by a ready member of Target
+	Awaiting  Phase = "waiting"   // it never ran, and waits for those that it comes after
 	Canary    Phase = "canary"    // a few members of Target prove themselves beside the stable version
 	RollingTo Phase = "rolling"   // Target takes the place of everything else
 	Returning Phase = "returning" // a revision was rejected; the stable one takes its place again
@@ -152,7 +161,16 @@ func (f Fleet) Member(n int) (Member, bool) {
 	return f.Members[i], true
 }
 
-// Wants returns how many instances of s the fleet should have: what was asked for, within what the service allows.
+// Result returns how a task's version came out.
+func (f Fleet) Result(version Digest) (Result, bool) {
+	i := slices.IndexFunc(f.Done, func(r Result) bool { return r.Version == version })
+	if i < 0 {
+		return Result{}, false
+	}
+	return f.Done[i], true
+}
+
+// Wants returns how many instances of s the fleet should have: what was taken up, within what the service allows.
 func (f Fleet) Wants(s Service) int {
 	if s.Max == 0 || f.Wanted == 0 {
 		return s.Instances
