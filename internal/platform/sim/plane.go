@@ -2,16 +2,36 @@ package sim
 
 import (
 	"context"
-	"fmt"
-	"slices"
 	"time"
 
 	"github.com/glint-infra/glint"
 )
 
+// A Plane is one member of the balancing plane. Its fields may be changed between calls.
+type Plane struct {
+	Name  string
+	Ack   time.Duration // how long it takes to put routes in force
+	Stuck bool          // it puts nothing in force
+	Mute  bool          // it does not say what is in force
+}
+
+// A publication is what was published for one stack, and what is in force where.
+type publication struct {
+	newest  int // generation
+	pending []published
+	force   map[string]glint.Routes // by plane
+}
+
 type published struct {
 	glint.Routes
 	at time.Time
+}
+
+func (w *World) planes() []*Plane {
+	if len(w.Planes) > 0 {
+		return w.Planes
+	}
+	return []*Plane{{Name: "sim", Ack: w.Ack}}
 }
 
 // Publish implements balancer.Balancer.
@@ -21,63 +41,132 @@ func (w *World) Publish(_ context.Context, r glint.Routes) error {
 	if w.Deaf {
 		return errRefused
 	}
-	w.traffic()
-	if all := w.published[r.Stack]; len(all) == 0 || all[len(all)-1].Generation < r.Generation {
-		w.published[r.Stack] = append(all, published{r, w.now})
+	p := w.pub[r.Stack]
+	if p == nil {
+		p = &publication{force: map[string]glint.Routes{}}
+		w.pub[r.Stack] = p
+	}
+	if p.newest < r.Generation {
+		p.newest = r.Generation
+		p.pending = append(p.pending, published{r, w.now})
+		for _, member := range w.planes() {
+			w.alarms.at(w.now.Add(member.Ack), nil)
+		}
+		w.inForceNow()
 	}
 	return nil
+}
+
+// inForceNow puts in force what is due. The caller holds the lock.
+func (w *World) inForceNow() {
+	planes := w.planes()
+	for _, p := range w.pub {
+		if len(p.pending) == 0 {
+			continue
+		}
+		behind := p.newest
+		for _, member := range planes {
+			for i := len(p.pending) - 1; i >= 0 && !member.Stuck; i-- {
+				r := p.pending[i]
+				if r.Generation <= p.force[member.Name].Generation {
+					break
+				}
+				if w.now.Sub(r.at) >= member.Ack {
+					w.enforce(p, member.Name, r.Routes)
+					break
+				}
+			}
+			behind = min(behind, p.force[member.Name].Generation)
+		}
+		for len(p.pending) > 0 && p.pending[0].Generation <= behind {
+			p.pending = p.pending[1:]
+		}
+	}
+}
+
+func (w *World) enforce(p *publication, plane string, r glint.Routes) {
+	now := servers(r)
+	for id := range servers(p.force[plane]) {
+		if in, here := w.instances[id]; here && !now[id] {
+			if in.force--; in.force == 0 {
+				in.left = w.lastSeen()
+				w.alarms.at(in.left.Add(w.Drain), nil)
+			}
+		}
+	}
+	before := servers(p.force[plane])
+	for id := range now {
+		if in, here := w.instances[id]; here && !before[id] {
+			in.force++
+		}
+	}
+	p.force[plane] = r
+}
+
+// lastSeen is the last moment before now: when whoever leaves the routes now was last sent something.
+func (w *World) lastSeen() time.Time {
+	if quarter := w.now.Add(-250 * time.Millisecond); w.before.Before(quarter) {
+		return quarter
+	}
+	return w.before
+}
+
+func servers(r glint.Routes) map[glint.ID]bool {
+	all := map[glint.ID]bool{}
+	for _, be := range r.Services {
+		for _, s := range be.Members {
+			all[s.ID] = true
+		}
+	}
+	return all
 }
 
 // Status implements balancer.Balancer.
 func (w *World) Status(context.Context) (glint.BalancerStatus, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.traffic()
 	s := glint.BalancerStatus{At: w.now, Complete: true, Acks: map[string][]glint.Ack{}, InFlight: map[glint.ID]int{}}
-	for stack := range w.published {
-		s.Acks[stack] = []glint.Ack{{Member: "sim", Generation: w.routes(stack).Generation, Kind: glint.Proven}}
+	for _, member := range w.planes() {
+		s.Complete = s.Complete && !member.Mute
+		for stack, p := range w.pub {
+			ack := glint.Ack{Member: member.Name, Generation: p.force[member.Name].Generation, Kind: glint.Proven}
+			if member.Mute {
+				ack = glint.Ack{Member: member.Name, Kind: glint.Unknown}
+			}
+			s.Acks[stack] = append(s.Acks[stack], ack)
+		}
 	}
 	for id, in := range w.instances {
-		if w.inForce(id) || !in.left.IsZero() && w.now.Sub(in.left) < w.Drain {
+		if in.force > 0 || !in.left.IsZero() && w.now.Sub(in.left) < w.Drain {
 			s.InFlight[id] = 1
 		}
 	}
 	return s, nil
 }
 
-// routes returns what is in force for a stack.
-func (w *World) routes(stack string) glint.Routes {
-	for _, p := range slices.Backward(w.published[stack]) {
-		if w.now.Sub(p.at) >= w.Ack {
-			return p.Routes
+// Serving counts the members of a service's routes in force that can answer, and those that cannot, at the member of the
+// plane where the fewest can.
+func (w *World) Serving(stack, service string) (up, down int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, member := range w.planes() {
+		u, d := w.serving(w.forceAt(stack, member), service)
+		if i == 0 || u < up {
+			up, down = u, d
 		}
+	}
+	return up, down
+}
+
+func (w *World) forceAt(stack string, member *Plane) glint.Routes {
+	if p := w.pub[stack]; p != nil {
+		return p.force[member.Name]
 	}
 	return glint.Routes{}
 }
 
-func (w *World) inForce(id glint.ID) bool {
-	for _, be := range w.routes(id.Stack).Services {
-		if slices.ContainsFunc(be.Members, func(s glint.Server) bool { return s.ID == id }) {
-			return true
-		}
-	}
-	return false
-}
-
-// traffic notes who takes requests now.
-func (w *World) traffic() {
-	for id, in := range w.instances {
-		if w.inForce(id) {
-			in.left = w.now
-		}
-	}
-}
-
-// Serving counts the members of a service's routes in force that can answer, and those that cannot.
-func (w *World) Serving(stack, service string) (up, down int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, be := range w.routes(stack).Services {
+func (w *World) serving(r glint.Routes, service string) (up, down int) {
+	for _, be := range r.Services {
 		if be.Service != service {
 			continue
 		}
@@ -92,60 +181,9 @@ func (w *World) Serving(stack, service string) (up, down int) {
 	return up, down
 }
 
-// InForce returns the routes of a stack that are in force.
+// InForce returns the routes of a stack that are in force at the first member of the plane.
 func (w *World) InForce(stack string) glint.Routes {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.routes(stack)
-}
-
-// Harm lists what users would have noticed so far: instances destroyed while they took traffic and could answer.
-func (w *World) Harm() []string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return slices.Clone(w.harm)
-}
-
-// IDs returns what is there, sorted.
-func (w *World) IDs() []glint.ID {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.ids()
-}
-
-// Kill ends an instance's program, as kill -9 would.
-func (w *World) Kill(id glint.ID) error {
-	return w.change(id, func(in *instance) { w.die(in, glint.Exit{Code: 137, Signal: "SIGKILL"}) })
-}
-
-// Vanish takes an instance away without a trace, as the loss of a host would.
-func (w *World) Vanish(id glint.ID) error {
-	return w.change(id, func(*instance) { delete(w.instances, id); w.ended[id] = true })
-}
-
-// Sicken makes an instance run without answering; with sick false it recovers.
-func (w *World) Sicken(id glint.ID, sick bool) error {
-	return w.change(id, func(in *instance) { in.sick = sick })
-}
-
-// Drift changes an instance in place.
-func (w *World) Drift(id glint.ID, how string) error {
-	return w.change(id, func(in *instance) { in.Deviations = append(in.Deviations, how) })
-}
-
-// Taint records that somebody entered an instance.
-func (w *World) Taint(id glint.ID, how string) error {
-	return w.change(id, func(in *instance) { in.Tainted = how })
-}
-
-func (w *World) change(id glint.ID, do func(*instance)) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	in, ok := w.instances[id]
-	if !ok {
-		return fmt.Errorf("%s: %w", id, glint.ErrNotFound)
-	}
-	do(in)
-	w.hint()
-	return nil
+	return w.forceAt(stack, w.planes()[0])
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -22,24 +21,45 @@ import (
 //	serve           becomes ready after Boot, ends at once when told (also the default)
 //	stubborn        the same, and ignores the request to end
 //	sick            runs and is never ready
+//	fade TIME       serves, and TIME after it started it runs on without answering, for good
+//	work TIME CODE  runs for TIME and ends with CODE, as tasks do
 //	exit CODE …     writes the further words as lines and ends
 //	missing         cannot be started
 type World struct {
 	Boot  time.Duration // how long a program takes to become ready
+	Make  time.Duration // how long an accepted instance takes to be made, as machines do
 	Ack   time.Duration // how long the plane takes to put routes in force
 	Drain time.Duration // how long requests take to end once an instance is out of the routes
+	Lag   time.Duration // List says what was there so long ago, and that it was then
+	Rate  int           // changes that the platform takes in a second, beyond which it refuses; 0: any number
+
+	Places []glint.Place // where instances may be put; none: there is one, and nothing is said of it
+	Planes []*Plane      // the members of the balancing plane; none: one, "sim", with Ack
 
 	Blind   bool // List answers for half of the instances only
 	Deaf    bool // the plane takes nothing up
 	Refuses bool // Create fails before the ID is accepted
 	Unasked bool // nobody knows of anyone's health, as after a restart of the server
 
+	// Sleep lets time pass within a call, for worlds that are moved on by the goroutine that calls; nil: wait for Advance.
+	Sleep func(ctx context.Context, d time.Duration) error
+	// BootOf is how long one instance takes to become ready; nil: Boot.
+	BootOf func(glint.ID) time.Duration
+
 	mu        sync.Mutex
 	now       time.Time
+	before    time.Time // before the last Advance
 	sleepers  []sleeper
+	alarms    alarms
 	instances map[glint.ID]*instance
+	order     []*instance // sorted by ID, and some that are gone
+	fresh     []*instance // not sorted in yet
 	ended     map[glint.ID]bool
-	published map[string][]published
+	silent    map[string]bool
+	past      []glint.Listing // oldest first, while there is a Lag
+	pub       map[string]*publication
+	second    int64 // the second in which spent was spent
+	spent     int
 	lastAddr  int
 	harm      []string
 	hints     map[int]func()
@@ -54,8 +74,17 @@ type instance struct {
 	glint.Instance
 	program []string
 	volumes []glint.Volume
+	boot    time.Duration
+	asked   bool // Health is declared: it must be asked before it is known to be ready
+	made    time.Time
+	let     bool // to be started as soon as it is made
+	ends    time.Time
+	code    int
 	sick    bool
-	left    time.Time // when it was last in the routes in force
+	unready bool
+	gone    bool
+	force   int       // members of the plane that send to it
+	left    time.Time // when the last of them stopped
 }
 
 // New returns an empty world at noon of a day.
@@ -63,7 +92,8 @@ func New() *World {
 	return &World{
 		Boot: 2 * time.Second, Ack: time.Second, Drain: time.Second,
 		now:       time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC),
-		instances: map[glint.ID]*instance{}, ended: map[glint.ID]bool{}, published: map[string][]published{}, hints: map[int]func(){},
+		instances: map[glint.ID]*instance{}, ended: map[glint.ID]bool{}, silent: map[string]bool{},
+		pub: map[string]*publication{}, hints: map[int]func(){},
 	}
 }
 
@@ -78,8 +108,17 @@ func (w *World) Now() time.Time {
 func (w *World) Advance(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.now = w.now.Add(d)
-	w.traffic()
+	w.before = w.now
+	end := w.now.Add(d)
+	for at := w.alarms.next(); !at.IsZero() && !at.After(end); at = w.alarms.next() {
+		w.alarms.pop()
+		if at.After(w.now) {
+			w.now = at
+		}
+		w.catchUp()
+	}
+	w.now = end
+	w.catchUp()
 	w.sleepers = slices.DeleteFunc(w.sleepers, func(s sleeper) bool {
 		due := !s.at.After(w.now)
 		if due {
@@ -89,35 +128,122 @@ func (w *World) Advance(d time.Duration) {
 	})
 }
 
-var errRefused = errors.New("the platform does not answer")
+// Next is the first moment after now at which something happens by time alone; zero: none is known.
+func (w *World) Next() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for at := w.alarms.next(); !at.IsZero(); at = w.alarms.next() {
+		if at.After(w.now) {
+			return at
+		}
+		w.alarms.pop()
+	}
+	return time.Time{}
+}
+
+// catchUp does what time has brought about. The caller holds the lock.
+func (w *World) catchUp() {
+	for len(w.alarms.due) > 0 && !w.alarms.due[0].at.After(w.now) {
+		in := w.alarms.popDue()
+		switch {
+		case in.gone || in.State == glint.Dead:
+		case in.State == glint.Accepted && !w.now.Before(in.made):
+			in.State = glint.Held
+			if in.let {
+				w.start(in)
+			}
+		case in.State == glint.Running && !in.ends.IsZero() && !w.now.Before(in.ends):
+			if word(in.program, 0) == "fade" {
+				in.sick, in.ends = true, time.Time{}
+			} else {
+				w.die(in, glint.Exit{Code: in.code})
+			}
+		}
+	}
+	w.inForceNow()
+}
+
+var (
+	errRefused   = errors.New("the platform does not answer")
+	errThrottled = errors.New("the platform has been asked too often; ask again later")
+)
+
+// throttled counts a change, and reports whether it is one too many.
+func (w *World) throttled() bool {
+	if s := w.now.Unix(); s != w.second {
+		w.second, w.spent = s, 0
+	}
+	w.spent++
+	return w.Rate > 0 && w.spent > w.Rate
+}
 
 // Create implements platform.Platform.
 func (w *World) Create(_ context.Context, spec glint.InstanceSpec) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	defer w.hint()
-	if w.Refuses {
+	switch {
+	case w.Refuses:
 		return errRefused
-	}
-	if w.ended[spec.ID] {
+	case w.throttled():
+		return errThrottled
+	case w.ended[spec.ID]:
 		return fmt.Errorf("%s was destroyed: %w", spec.ID, glint.ErrConflict)
 	}
 	in, ok := w.instances[spec.ID]
 	if !ok {
-		if err := w.free(spec); err != nil {
+		place, err := w.place(spec)
+		if err == nil {
+			err = w.free(spec)
+		}
+		if err != nil {
 			return err
 		}
-		w.lastAddr++
-		in = &instance{program: spec.Template.Command, volumes: spec.Template.Volumes, Instance: glint.Instance{
-			ID: spec.ID, Version: spec.Version, State: glint.Held, Place: "sim", Created: w.now,
-			Address: fmt.Sprintf("10.%d.%d.%d", w.lastAddr>>16&255, w.lastAddr>>8&255, w.lastAddr&255),
-		}}
-		w.instances[spec.ID] = in
+		in = w.accept(spec, place)
 	}
-	if in.State == glint.Held && !spec.Held {
+	in.let = in.let || !spec.Held
+	if in.State == glint.Held && in.let {
 		w.start(in)
 	}
 	return nil
+}
+
+// accept adds an instance that nothing is known of yet.
+func (w *World) accept(spec glint.InstanceSpec, place string) *instance {
+	w.lastAddr++
+	in := &instance{program: spec.Template.Command, volumes: spec.Template.Volumes, asked: spec.Template.Health != nil, boot: w.Boot, made: w.now.Add(w.Make), Instance: glint.Instance{
+		ID: spec.ID, Version: spec.Version, State: glint.Held, Place: place, Created: w.now,
+		Address: fmt.Sprintf("10.%d.%d.%d", w.lastAddr>>16&255, w.lastAddr>>8&255, w.lastAddr&255),
+	}}
+	if w.BootOf != nil {
+		in.boot = w.BootOf(spec.ID)
+	}
+	if w.Make > 0 {
+		in.State = glint.Accepted
+		w.alarms.at(in.made, in)
+	}
+	w.instances[spec.ID] = in
+	w.fresh = append(w.fresh, in)
+	return in
+}
+
+// place finds where an instance goes.
+func (w *World) place(spec glint.InstanceSpec) (string, error) {
+	if len(w.Places) == 0 {
+		return "sim", nil
+	}
+	for _, p := range w.Places {
+		switch {
+		case spec.Place != "" && p.Name != spec.Place, spec.Place == "" && (p.Closed || w.silent[p.Name]):
+		case p.Closed:
+			return "", fmt.Errorf("%s takes no new instances: %w", p.Name, errRefused)
+		case w.silent[p.Name]:
+			return "", fmt.Errorf("%s: %w", p.Name, errRefused)
+		default:
+			return p.Name, nil
+		}
+	}
+	return "", fmt.Errorf("no place %q: %w", spec.Place, glint.ErrNotFound)
 }
 
 // free refuses a volume that somebody else holds.
@@ -137,13 +263,21 @@ func (w *World) start(in *instance) {
 	in.State, in.Started = glint.Running, w.now
 	switch word(in.program, 0) {
 	case "exit":
-		code, _ := strconv.Atoi(word(in.program, 1))
-		w.die(in, glint.Exit{Code: code, Tail: slices.Clone(in.program[min(2, len(in.program)):])})
+		in.code, _ = strconv.Atoi(word(in.program, 1))
+		w.die(in, glint.Exit{Code: in.code, Tail: slices.Clone(in.program[min(2, len(in.program)):])})
 	case "missing":
 		in.Started = time.Time{}
 		w.die(in, glint.Exit{Code: -1, Failure: "its image has no such program", Permanent: true})
 	case "sick":
 		in.sick = true
+	case "work", "fade":
+		d, _ := time.ParseDuration(word(in.program, 1))
+		in.code, _ = strconv.Atoi(word(in.program, 2))
+		in.ends = w.now.Add(d)
+		w.alarms.at(in.ends, in)
+	}
+	if in.boot > 0 {
+		w.alarms.at(w.now.Add(in.boot), nil)
 	}
 }
 
@@ -163,7 +297,15 @@ func (w *World) die(in *instance, how glint.Exit) {
 func (w *World) Destroy(ctx context.Context, id glint.ID, grace time.Duration) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	defer w.hint()
 	in, ok := w.instances[id]
+	if w.throttled() {
+		return errThrottled
+	}
+	if ok && w.silent[in.Place] {
+		return errRefused
+	}
+	w.cut(in, grace)
 	if ok && in.State == glint.Running && word(in.program, 0) == "stubborn" && grace > 0 {
 		if err := w.sleep(ctx, grace); err != nil {
 			return err
@@ -171,17 +313,37 @@ func (w *World) Destroy(ctx context.Context, id glint.ID, grace time.Duration) e
 	}
 	w.ended[id] = true
 	if in, ok := w.instances[id]; ok {
-		if w.inForce(id) && w.ready(in) {
+		if in.force > 0 && w.ready(in) {
 			w.harm = append(w.harm, fmt.Sprintf("%s was destroyed while it took traffic", id))
 		}
-		delete(w.instances, id)
+		w.remove(in)
 	}
-	w.hint()
 	return nil
+}
+
+// cut notes whose requests are not given their time.
+func (w *World) cut(in *instance, grace time.Duration) {
+	if in == nil || !w.ready(in) || in.force > 0 || in.left.IsZero() {
+		return
+	}
+	if d := w.now.Sub(in.left); d < min(w.Drain, grace) {
+		w.harm = append(w.harm, fmt.Sprintf("%s was told to end %s after it took its last request, with some in flight", in.ID, d))
+	}
+}
+
+func (w *World) remove(in *instance) {
+	in.gone = true
+	w.ended[in.ID] = true
+	delete(w.instances, in.ID)
 }
 
 // sleep lets go of the world until d has passed.
 func (w *World) sleep(ctx context.Context, d time.Duration) error {
+	if w.Sleep != nil {
+		w.mu.Unlock()
+		defer w.mu.Lock()
+		return w.Sleep(ctx, d)
+	}
 	s := sleeper{at: w.now.Add(d), wake: make(chan struct{})}
 	w.sleepers = append(w.sleepers, s)
 	w.mu.Unlock()
@@ -194,60 +356,12 @@ func (w *World) sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// List implements platform.Platform.
-func (w *World) List(context.Context) (glint.Listing, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	l := glint.Listing{At: w.now, Complete: true}
-	for _, id := range w.ids() {
-		in := w.instances[id]
-		out := in.Instance
-		out.Deviations = slices.Clone(in.Deviations)
-		if in.Exit != nil {
-			exit := *in.Exit
-			exit.Tail = slices.Clone(exit.Tail)
-			out.Exit = &exit
-		}
-		if in.State == glint.Running && !w.Unasked {
-			out.Health = glint.Health{Known: true, Ready: w.ready(in), Live: !in.sick || word(in.program, 0) == "sick", Vantage: "sim", Detail: "answers"}
-			if !out.Health.Ready {
-				out.Health.Detail = "does not answer"
-			}
-		}
-		l.Instances = append(l.Instances, out)
-	}
-	if w.Blind {
-		l.Complete, l.Silent, l.Instances = false, []string{"sim"}, l.Instances[:len(l.Instances)/2]
-	}
-	return l, nil
-}
-
-func (w *World) ids() []glint.ID {
-	return slices.SortedFunc(maps.Keys(w.instances), glint.ID.Compare)
-}
-
 func (w *World) ready(in *instance) bool {
-	return in.State == glint.Running && !in.sick && w.now.Sub(in.Started) >= w.Boot
-}
-
-// Watch implements platform.Watcher and balancer.Watcher.
-func (w *World) Watch(ctx context.Context, hint func()) error {
-	w.mu.Lock()
-	key := len(w.hints)
-	for w.hints[key] != nil {
-		key++
+	switch {
+	case in.State != glint.Running || in.sick || in.unready:
+		return false
+	case word(in.program, 0) == "work":
+		return true
 	}
-	w.hints[key] = hint
-	w.mu.Unlock()
-	<-ctx.Done()
-	w.mu.Lock()
-	delete(w.hints, key)
-	w.mu.Unlock()
-	return ctx.Err()
-}
-
-func (w *World) hint() {
-	for _, h := range w.hints {
-		h()
-	}
+	return w.now.Sub(in.Started) >= in.boot
 }
