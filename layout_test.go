@@ -59,7 +59,8 @@ var house = []room{
 
 // exempt names what breaks a size rule, and why.
 var exempt = map[string]string{
-	"cmd/glint": "one short file for each verb; it grows with the verbs, and rooms of two verbs each would say nothing",
+	"internal/declare": "the language and its checker; the description of the language is to have a room of its own",
+	"cmd/glint":        "one short file for each verb; it grows with the verbs, and rooms of two verbs each would say nothing",
 }
 
 var (
