@@ -20,6 +20,7 @@ type checked struct {
 	Valid    bool                `json:"valid"`
 	Stack    string              `json:"stack,omitempty"`
 	Services int                 `json:"services"`
+	Tasks    int                 `json:"tasks"`
 	Images   int                 `json:"images"`
 	Findings declare.Diagnostics `json:"findings"`
 }
@@ -33,7 +34,7 @@ func (c *cli) checkCommand() *cobra.Command {
 needs no server and no network.
 
 Exit codes: 0 valid (there may be warnings), 2 not valid.
-With -o json: {valid, stack, services, images, findings [{severity, file, line, col, end_col, summary, detail, snippet}]}.`,
+With -o json: {valid, stack, services, tasks, images, findings [{severity, file, line, col, end_col, summary, detail, snippet}]}.`,
 		Example: "  glint check\n  glint check deploy/ -o json | jq '.findings[].summary'",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -50,7 +51,8 @@ With -o json: {valid, stack, services, images, findings [{severity, file, line, 
 			if c.json() {
 				out := checked{Valid: d != nil, Findings: append(declare.Diagnostics{}, found...)}
 				if d != nil {
-					out.Stack, out.Services, out.Images = d.Stack, len(d.Services), len(d.Images)
+					out.Stack, out.Images = d.Stack, len(d.Images)
+					out.Services, out.Tasks = kinds(d)
 				}
 				if err := c.print(out); err != nil || d != nil {
 					return err
@@ -61,10 +63,25 @@ With -o json: {valid, stack, services, images, findings [{severity, file, line, 
 			if d == nil {
 				return exit{code: exitInvalid}
 			}
-			c.say("stack %s is valid: %s, %s, %s", d.Stack, plural(len(d.Services), "service"), plural(len(d.Images), "image"), plural(len(d.Routes), "route"))
+			services, tasks := kinds(d)
+			what := plural(services, "service")
+			if tasks > 0 {
+				what += ", " + plural(tasks, "task")
+			}
+			c.say("stack %s is valid: %s, %s, %s", d.Stack, what, plural(len(d.Images), "image"), plural(len(d.Routes), "route"))
 			return nil
 		},
 	}
+}
+
+// kinds counts what runs on and what runs to its end.
+func kinds(d *declare.Declaration) (services, tasks int) {
+	for _, s := range d.Services {
+		if s.Task {
+			tasks++
+		}
+	}
+	return len(d.Services) - tasks, tasks
 }
 
 // read reads and checks the declaration. The declaration is nil when something must be mended; the error says that it

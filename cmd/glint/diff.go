@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/glint-infra/glint"
 )
@@ -72,39 +73,119 @@ func imageChange(a, b glint.Image) string {
 }
 
 func serviceText(s glint.Service) string {
-	text := plural(s.Instances, "instance")
+	text := countText(s)
+	if s.Standby > 0 {
+		text += fmt.Sprintf(", %d on standby", s.Standby)
+	}
 	for _, v := range s.Template.Volumes {
 		text += fmt.Sprintf(", volume %s at %s", v.Name, v.Path)
 	}
+	if len(s.After) > 0 {
+		text += ", after " + strings.Join(s.After, ", ")
+	}
 	if s.MaxAge > 0 {
-		text += fmt.Sprintf(", renewed within %s", s.MaxAge)
+		text += fmt.Sprintf(", renewed within %s", ageText(s))
+	}
+	if s.Ageless != "" {
+		text += fmt.Sprintf(", never renewed (%s)", s.Ageless)
 	}
 	return text
+}
+
+// countText says how many instances there are, and how many there may be.
+func countText(s glint.Service) string {
+	switch {
+	case s.Task:
+		return fmt.Sprintf("runs once, within %s", s.Update.StartWithin)
+	case s.Max > 0:
+		return fmt.Sprintf("%d to %s", s.Min, plural(s.Max, "instance"))
+	}
+	return plural(s.Instances, "instance")
 }
 
 // serviceChange says first what replaces instances, then what only changes behaviour.
 func serviceChange(a, b glint.Service) string {
 	var parts []string
+	differs := func(what, x, y string) {
+		if x != y {
+			parts = append(parts, fmt.Sprintf("%s %s → %s", what, x, y))
+		}
+	}
 	if va, vb := a.Template.Version(), b.Template.Version(); va != vb {
 		parts = append(parts, fmt.Sprintf("version %s → %s (%s)", va.Short(), vb.Short(), strings.Join(templateChanges(a.Template, b.Template), ", ")))
 	}
-	if a.Instances != b.Instances {
-		parts = append(parts, fmt.Sprintf("instances %d → %d", a.Instances, b.Instances))
-	}
-	if a.MaxAge != b.MaxAge {
-		parts = append(parts, fmt.Sprintf("max_age %s → %s", ageText(a.MaxAge), ageText(b.MaxAge)))
-	}
-	if a.Update != b.Update {
-		parts = append(parts, "update rules")
+	differs("kind", kindText(a), kindText(b))
+	differs("instances", rangeText(a), rangeText(b))
+	differs("standby", fmt.Sprint(a.Standby), fmt.Sprint(b.Standby))
+	differs("after", afterText(a), afterText(b))
+	differs("max_age", ageText(a), ageText(b))
+	if names := updateChanges(a.Update, b.Update); len(names) > 0 {
+		parts = append(parts, "update ("+strings.Join(names, ", ")+")")
 	}
 	return strings.Join(parts, ", ")
 }
 
-func ageText(d glint.Duration) string {
-	if d == 0 {
-		return "never"
+func kindText(s glint.Service) string {
+	if s.Task {
+		return "task"
 	}
-	return d.String()
+	return "service"
+}
+
+func rangeText(s glint.Service) string {
+	if s.Max > 0 {
+		return fmt.Sprintf("%d…%d", s.Min, s.Max)
+	}
+	return fmt.Sprint(s.Instances)
+}
+
+func afterText(s glint.Service) string {
+	if len(s.After) == 0 {
+		return "nothing"
+	}
+	return strings.Join(s.After, "+")
+}
+
+// ageText writes whole days as days, as people do.
+func ageText(s glint.Service) string {
+	const day = glint.Duration(24 * time.Hour)
+	switch {
+	case s.Ageless != "":
+		return fmt.Sprintf("never (%s)", s.Ageless)
+	case s.MaxAge == 0:
+		return "never"
+	case s.MaxAge%day == 0:
+		return fmt.Sprintf("%dd", s.MaxAge/day)
+	}
+	return s.MaxAge.String()
+}
+
+// updateChanges names what of an update differs.
+func updateChanges(a, b glint.Update) []string {
+	var out []string
+	differs := func(name string, x, y any) {
+		if x != y {
+			out = append(out, fmt.Sprintf("%s %v → %v", name, x, y))
+		}
+	}
+	differs("strategy", a.Strategy, b.Strategy)
+	differs("surge", a.Surge, b.Surge)
+	differs("unavailable", a.Unavailable, b.Unavailable)
+	differs("canary", a.Canary, b.Canary)
+	differs("bake", a.Bake, b.Bake)
+	differs("promote", promoteText(a), promoteText(b))
+	differs("warm", a.Warm, b.Warm)
+	differs("start_within", a.StartWithin, b.StartWithin)
+	differs("grace", a.Grace, b.Grace)
+	differs("tries", a.Tries, b.Tries)
+	return out
+}
+
+func promoteText(u glint.Update) string {
+	if u.Manual {
+		return "manual"
+	}
+	return "auto"
 }
 
 // templateChanges names what is baked in and differs; values of env are not shown, they may be nobody's business.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/glint-infra/glint"
 )
@@ -41,6 +42,33 @@ func TestChanges(t *testing.T) {
 	}
 	if same := changes(before, before, hostURL); len(same) > 0 {
 		t.Errorf("nothing changed, and yet: %v", same)
+	}
+}
+
+// TestServiceText: whatever a service may say is seen when it comes, and when it changes.
+func TestServiceText(t *testing.T) {
+	plain := glint.Service{Name: "web", Instances: 1}
+	for _, c := range []struct {
+		change      func(s *glint.Service)
+		text, delta string
+	}{
+		{func(s *glint.Service) { s.Instances, s.Min, s.Max = 2, 2, 10 }, "2 to 10 instances", "instances 1 → 2…10"},
+		{func(s *glint.Service) { s.Standby = 2 }, "1 instance, 2 on standby", "standby 0 → 2"},
+		{func(s *glint.Service) { s.After = []string{"db", "migrate"} }, "1 instance, after db, migrate", "after nothing → db+migrate"},
+		{func(s *glint.Service) { s.MaxAge = glint.Duration(7 * 24 * time.Hour) }, "1 instance, renewed within 7d", "max_age never → 7d"},
+		{func(s *glint.Service) { s.Ageless = "a game" }, "1 instance, never renewed (a game)", "max_age never → never (a game)"},
+		{func(s *glint.Service) { s.Task, s.Update.StartWithin = true, glint.Duration(time.Minute) }, "runs once, within 1m", "kind service → task, update (start_within 0s → 1m)"},
+		{func(s *glint.Service) { s.Update.Canary, s.Update.Bake, s.Update.Manual = 1, glint.Duration(time.Second), true }, "1 instance", "update (canary 0 → 1, bake 0s → 1s, promote auto → manual)"},
+		{func(s *glint.Service) { s.Update.Warm = glint.Duration(time.Minute) }, "1 instance", "update (warm 0s → 1m)"},
+	} {
+		s := plain
+		c.change(&s)
+		if got := serviceText(s); got != c.text {
+			t.Errorf("comes: %q, want %q", got, c.text)
+		}
+		if got := serviceChange(plain, s); got != c.delta {
+			t.Errorf("changes: %q, want %q", got, c.delta)
+		}
 	}
 }
 

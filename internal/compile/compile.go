@@ -80,7 +80,10 @@ func service(d *declare.Declaration, s *declare.Service, sealed map[string]glint
 		t.Env[name] = text
 		errs = append(errs, err)
 	}
-	out := glint.Service{Name: s.Name, Template: t, Instances: s.Instances, Update: s.Update, MaxAge: s.MaxAge}
+	out := glint.Service{
+		Name: s.Name, Template: t, Instances: s.Instances, Min: s.Min, Max: s.Max, Standby: s.Standby, Task: s.Task,
+		After: sorted(s.After, strings.Clone), Update: s.Update, MaxAge: s.MaxAge, Ageless: s.Ageless,
+	}
 	return out, errors.Join(errs...)
 }
 

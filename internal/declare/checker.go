@@ -19,6 +19,7 @@ type checker struct {
 
 // A node is a block that was held against its description.
 type node struct {
+	kind    string // of the block
 	label   string
 	labelAt hcl.Range // the header, where there is no label
 	at      hcl.Range // the header
@@ -93,7 +94,7 @@ func (c *checker) root(bodies []*hclsyntax.Body) *node {
 }
 
 func (c *checker) node(b *hclsyntax.Block, desc *Block) *node {
-	n := &node{body: desc.Body, at: b.DefRange(), blocks: map[string][]*node{}}
+	n := &node{kind: desc.Kind, body: desc.Body, at: b.DefRange(), blocks: map[string][]*node{}}
 	n.labelAt = n.at
 	c.label(n, b, desc)
 	c.attributes(n, b.Body)
@@ -121,6 +122,9 @@ func (c *checker) label(n *node, b *hclsyntax.Block, desc *Block) {
 // form holds a text against what it may look like.
 func (c *checker) form(at hcl.Range, text string, f *Form) bool {
 	mend, ok := f.Check(text)
+	if len(text) > maxSnippet {
+		text = strings.ToValidUTF8(text[:maxSnippet/4], "") + "…"
+	}
 	switch {
 	case ok:
 		return true
@@ -173,6 +177,10 @@ func (c *checker) unknownAttribute(n *node, a *hclsyntax.Attribute) string {
 		c.fail(a.NameRange, a.Name+" is a block", "%s", "write "+header(block)+" … } without \"=\"")
 		return a.Name
 	}
+	if why, ok := n.body.Foreign[a.Name]; ok {
+		c.fail(a.NameRange, a.Name+" in a "+n.kind, "%s", why)
+		return ""
+	}
 	var names []string
 	for _, x := range n.body.Attributes {
 		if slices.Contains(x.Aliases, a.Name) {
@@ -209,6 +217,10 @@ func (c *checker) unknownBlock(n *node, b *hclsyntax.Block) string {
 	if a := n.body.attribute(b.Type); a != nil {
 		c.fail(b.TypeRange, b.Type+" is an attribute", "write %s = %s", b.Type, a.Type.Example)
 		return b.Type
+	}
+	if why, ok := n.body.Foreign[b.Type]; ok {
+		c.fail(b.TypeRange, b.Type+" in a "+n.kind, "%s", why)
+		return ""
 	}
 	var names []string
 	for _, x := range n.body.Blocks {

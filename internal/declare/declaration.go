@@ -15,7 +15,7 @@ import (
 type Declaration struct {
 	Stack    string
 	Images   []Image
-	Services []Service
+	Services []Service // and tasks
 	Routes   []Route
 	Allows   []Allow
 
@@ -43,12 +43,17 @@ type Copy struct {
 	At   Range  // From in the source, for errors about what is found there
 }
 
-// A Service is what should run some number of times.
+// A Service is what should run some number of times, or a task, which runs to its end.
 type Service struct {
 	Name      string
+	Task      bool
 	Image     string
-	Instances int
+	Instances int            // at first, where Max is set
+	Min, Max  int            // the numbers of instances that may be asked for; Max 0: none but Instances
+	Standby   int            // instances that are held before their program
+	After     []string       // services and tasks, as written
 	MaxAge    glint.Duration // 0: never
+	Ageless   string         // a person's reason for never
 	Command   []Words        // argv; empty: the image's entrypoint
 	Env       map[string]Words
 	Writable  []string // absolute paths
@@ -71,7 +76,7 @@ type Route struct {
 	node *node
 }
 
-// An Allow lets one service reach a port of another.
+// An Allow lets one service or task reach a port of another.
 type Allow struct {
 	From string
 	To   glint.Target

@@ -142,7 +142,7 @@ func TestWarnings(t *testing.T) {
 	d, found := declare.Parse(one(src))
 	want := `glint.hcl:2:7: warning: image "web" is not used
   2 │ image "web" {
-    │       ^^^^^ no service has image = image.web
+    │       ^^^^^ nothing has image = image.web
 1 warning.
 `
 	if d == nil || found.Text() != want || found.Err() != nil {

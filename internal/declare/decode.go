@@ -21,6 +21,9 @@ func (c *checker) decode(root *node) *Declaration {
 	for _, n := range root.blocks["service"] {
 		d.Services = append(d.Services, c.service(n))
 	}
+	for _, n := range root.blocks["task"] {
+		d.Services = append(d.Services, c.task(n))
+	}
 	for _, n := range root.blocks["route"] {
 		r := Route{Host: n.label, At: c.place(n.labelAt), node: n}
 		if v := n.get("to"); v != nil {
@@ -71,10 +74,9 @@ func (c *checker) image(n *node) Image {
 	return i
 }
 
-func (c *checker) service(n *node) Service {
+// program reads what services and tasks have in common.
+func (c *checker) program(n *node) Service {
 	s := Service{Name: n.label, At: c.place(n.labelAt), node: n, Env: map[string]Words{}}
-	s.Instances = int(n.number("instances"))
-	s.MaxAge = glint.Duration(n.number("max_age"))
 	if v := n.get("image"); v != nil {
 		s.Image = v.name
 	}
@@ -91,14 +93,47 @@ func (c *checker) service(n *node) Service {
 	if v := n.get("writable"); v != nil {
 		s.Writable = v.texts()
 	}
-	s.Ports = ports(n)
-	s.Health = health(n, s.Ports)
+	if v := n.get("after"); v != nil {
+		for _, item := range v.items {
+			s.After = append(s.After, item.service)
+		}
+	}
 	r := n.one("resources")
 	s.Resources = glint.Resources{Memory: glint.Bytes(r.number("memory")), CPU: glint.CPU(r.number("cpu")), Pids: int(r.number("pids"))}
+	return s
+}
+
+func (c *checker) service(n *node) Service {
+	s := c.program(n)
+	s.Instances = int(n.number("instances"))
+	for _, b := range n.blocks["instances"] {
+		s.Min, s.Max = int(b.number("min")), int(b.number("max"))
+		s.Instances = s.Min
+	}
+	s.Standby = int(n.number("standby"))
+	s.Ports = ports(n)
+	s.Health = health(n, s.Ports)
 	for _, b := range n.blocks["volume"] {
 		s.Volumes = append(s.Volumes, glint.Volume{Name: b.label, Path: b.text("path"), Size: glint.Bytes(b.number("size"))})
 	}
+	switch v := n.get("max_age"); {
+	case v != nil && v.call != "":
+		s.Ageless = v.items[0].text()
+	case v != nil || len(s.Volumes) == 0:
+		s.MaxAge = glint.Duration(n.number("max_age"))
+	}
 	s.Update = update(n.one("update"), len(s.Volumes) > 0)
+	return s
+}
+
+// task: one instance, and never a second beside it, because its work may not bear to be done twice at a time.
+func (c *checker) task(n *node) Service {
+	s := c.program(n)
+	s.Task, s.Instances = true, 1
+	s.Update = glint.Update{
+		Strategy: glint.Recreate, Unavailable: 1,
+		StartWithin: glint.Duration(n.number("timeout")), Grace: glint.Duration(n.number("grace")), Tries: int(n.number("tries")),
+	}
 	return s
 }
 
@@ -200,12 +235,21 @@ func onlyHTTP(ports []glint.Port) string {
 	return name
 }
 
+// What promote may be.
+const (
+	promoteAuto   = "auto"
+	promoteManual = "manual"
+)
+
 func update(n *node, exclusive bool) glint.Update {
 	u := glint.Update{
 		Strategy: glint.Strategy(n.text("strategy")),
 		Surge:    int(n.number("surge")), Unavailable: int(n.number("unavailable")),
 		StartWithin: glint.Duration(n.number("start_within")), Grace: glint.Duration(n.number("grace")),
-		Tries: int(n.number("tries")),
+		Tries: int(n.number("tries")), Canary: int(n.number("canary")), Warm: glint.Duration(n.number("warm")),
+	}
+	if u.Canary > 0 { // without one these say nothing, and must leave no trace in the release
+		u.Bake, u.Manual = glint.Duration(n.number("bake")), n.text("promote") == promoteManual
 	}
 	if u.Strategy == "" {
 		u.Strategy = glint.Rolling

@@ -29,8 +29,16 @@ var (
 	formMode = &Form{"a file mode", `permissions in octal, such as "0755"`, checkMode}
 	// Debian Policy Manual 5.6.7.
 	formPackage = &Form{"a package name", `the name of a Debian package, such as "redis-server", without a version`, checkPackage}
+	formReason  = &Form{"a reason", `a reason in one line, at most ` + strconv.Itoa(maxReason) + ` bytes long, such as "it holds a game for hours"`, checkReason}
 	formURL     = &Form{"a path to ask for", `a path that begins with "/", such as "/healthz"`, checkURL}
 )
+
+// maxReason bounds a reason in bytes: it is shown in one line beside what it explains.
+const maxReason = 200
+
+func checkReason(s string) (string, bool) {
+	return "", strings.TrimSpace(s) != "" && len(s) <= maxReason && printable(s) == s && !strings.Contains(s, "\t")
+}
 
 func checkName(s string) (string, bool) {
 	if glint.ValidName(s) {

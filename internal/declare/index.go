@@ -14,12 +14,13 @@ import (
 type index struct {
 	images   map[string]hcl.Range
 	services map[string]hcl.Range
+	tasks    map[string]hcl.Range
 	ports    map[string]map[string]hcl.Range // by service
 	routes   map[string]hcl.Range
 }
 
 func newIndex() index {
-	return index{map[string]hcl.Range{}, map[string]hcl.Range{}, map[string]map[string]hcl.Range{}, map[string]hcl.Range{}}
+	return index{map[string]hcl.Range{}, map[string]hcl.Range{}, map[string]hcl.Range{}, map[string]map[string]hcl.Range{}, map[string]hcl.Range{}}
 }
 
 // collect enters the names that a file declares, and refuses those that are taken.
@@ -32,8 +33,14 @@ func (c *checker) collect(b *hclsyntax.Body) {
 		switch block.Type {
 		case "image":
 			c.enter(c.index.images, "image", name, at)
+		case "task":
+			if c.free(c.index.services, "service", name, at) {
+				c.enter(c.index.tasks, "task", name, at)
+			}
 		case "service":
-			c.enter(c.index.services, "service", name, at)
+			if c.free(c.index.tasks, "task", name, at) {
+				c.enter(c.index.services, "service", name, at)
+			}
 			if c.index.ports[name] == nil {
 				c.index.ports[name] = map[string]hcl.Range{}
 				c.collectPorts(c.index.ports[name], block.Body)
@@ -72,6 +79,15 @@ func (c *checker) enter(in map[string]hcl.Range, kind, name string, at hcl.Range
 		return
 	}
 	in[name] = at
+}
+
+// free refuses a name that a block of another kind bears: both share what names instances.
+func (c *checker) free(in map[string]hcl.Range, kind, name string, at hcl.Range) bool {
+	first, taken := in[name]
+	if taken {
+		c.fail(at, fmt.Sprintf("%q is declared twice", name), "first as a %s at %s; services and tasks share their names", kind, c.place(first))
+	}
+	return !taken
 }
 
 // key returns the name that a map's key is, if it is a plain one.

@@ -24,6 +24,12 @@ var (
 	typeName    = &Type{Kind: KindText, Form: formName, Example: `"http"`}
 	typeURL     = &Type{Kind: KindText, Form: formURL, Example: `"/healthz"`}
 	typeAbs     = &Type{Kind: KindText, Form: formAbs, Example: `"/data"`}
+	typeEnv     = &Type{Kind: KindMap, Key: formEnv, Elem: typeLive, Example: `{ LEVEL = "info" }`}
+	typeFolders = &Type{Kind: KindList, Elem: typeAbs, Example: `["/var/run"]`}
+	typeImage   = &Type{Kind: KindRef, To: toImage, Example: "image.web"}
+	typeAfter   = &Type{Kind: KindList, Elem: &Type{Kind: KindRef, To: toEither, Example: "service.cache"}, Example: "[service.cache, task.migrate]"}
+	typeGrace   = &Type{Kind: KindDuration, Min: 0, Max: day, Example: `"30s"`}
+	typeTries   = &Type{Kind: KindWhole, Min: 1, Max: 100, Example: "3"}
 )
 
 // top0 is the language: everything that may be written. Defaults that depend on other values are filled by decode.
@@ -33,12 +39,14 @@ func top0() *Body {
 			Doc: "One declared application in one environment."},
 		{Kind: "image", Label: formName, Body: imageBody(),
 			Doc: "A sealed, read-only file system and how to start what is in it."},
-		{Kind: "service", Label: formName, Body: serviceBody(), Aliases: []string{"container", "app", "task", "deployment"},
+		{Kind: "service", Label: formName, Body: serviceBody(), Aliases: []string{"container", "app", "deployment"},
 			Doc: "What should run some number of times."},
+		{Kind: "task", Label: formName, Body: taskBody(), Aliases: []string{"job", "migration", "hook", "oneshot"},
+			Doc: "What should run to its end once, in each version. Tasks and services share their names."},
 		{Kind: "route", Label: formHost, Body: routeBody(), Aliases: []string{"ingress", "domain", "host", "proxy"},
 			Doc: "How requests from outside, for this host name, reach a service."},
 		{Kind: "allow", Body: allowBody(), Aliases: []string{"firewall", "network"},
-			Doc: "Lets the instances of one service reach a port of another. What is not allowed is refused."},
+			Doc: "Lets the instances of one service, or a task, reach a port of another. What is not allowed is refused."},
 	}}
 }
 
@@ -75,14 +83,17 @@ func copyBody() *Body {
 func serviceBody() *Body {
 	return &Body{
 		Attributes: []Attribute{
-			{Name: "image", Required: true, Type: &Type{Kind: KindRef, To: "image", Example: "image.web"}, Doc: "What its instances are made from."},
-			{Name: "instances", Type: &Type{Kind: KindWhole, Min: 0, Max: 10_000, Example: "3"}, Default: "1", Aliases: []string{"replicas", "count", "scale"},
-				Doc: "How many run.", Source: "1 as with every peer; 10,000 is what the planner is measured with"},
-			{Name: "max_age", Type: &Type{Kind: KindDuration, Min: 10 * second, Max: 365 * day, Example: `"1h"`}, Aliases: []string{"ttl", "lifetime"},
-				Doc: "Instances older than this are replaced. Longer than update.start_within and update.grace together. Without it: never.", Source: "below 10s an instance would live hardly longer than its own start and end"},
+			{Name: "image", Required: true, Type: typeImage, Doc: "What its instances are made from."},
+			{Name: "instances", Short: "instances", Type: &Type{Kind: KindWhole, Min: 0, Max: 10_000, Example: "3"}, Default: "1", Aliases: []string{"replicas", "count", "scale"},
+				Doc: "How many run. As a block: between which numbers a person or a program may choose.", Source: "1 as with every peer; 10,000 is what the planner is measured with"},
+			{Name: "standby", Default: "0", Type: &Type{Kind: KindWhole, Min: 0, Max: 100, Example: "1"}, Aliases: []string{"spare", "spares"},
+				Doc: "Instances that are made and held before their program starts, to stand in at once for those that fail.", Source: "each holds an address and a place; who wants to heal in milliseconds asks for it"},
+			{Name: "after", Type: typeAfter, Aliases: []string{"depends_on", "requires", "needs", "wait_for"},
+				Doc: "What must be in place before a new version of this service begins: services serve, tasks have succeeded. Healing, regeneration and rollback do not wait."},
+			maxAge(),
 			{Name: "command", Type: typeCommand, Aliases: []string{"cmd", "args", "entrypoint"}, Doc: "The program and its arguments. Without it: the image's entrypoint."},
-			{Name: "env", Type: &Type{Kind: KindMap, Key: formEnv, Elem: typeLive, Example: `{ LEVEL = "info" }`}, Aliases: []string{"environment"}, Doc: "Environment of the program."},
-			{Name: "writable", Type: &Type{Kind: KindList, Elem: typeAbs, Example: `["/var/run"]`}, Aliases: []string{"tmpfs"},
+			{Name: "env", Type: typeEnv, Aliases: []string{"environment"}, Doc: "Environment of the program."},
+			{Name: "writable", Type: typeFolders, Aliases: []string{"tmpfs"},
 				Doc: "Folders that the program may write to. They are memory (64MiB each at most) and gone with the instance."},
 			{Name: "ports", Short: "port", Type: &Type{Kind: KindMap, Key: formName, Elem: typePort, Example: "{ http = 8080 }"}, Doc: "Short form of port blocks: names and numbers."},
 			{Name: "health", Short: "health", Doc: "Short form of a health block.", Type: &Type{Kind: KindCall, Example: `http("/healthz")`, Calls: []Call{
@@ -92,11 +103,72 @@ func serviceBody() *Body {
 			}}},
 		},
 		Blocks: []Block{
+			{Kind: "instances", Once: true, Body: instancesBody(), Aliases: []string{"autoscale", "autoscaling", "scaling"}, Doc: "Between which numbers of instances may be chosen while it runs."},
 			{Kind: "port", Label: formName, Body: portBody(), Aliases: []string{"expose", "listen"}, Doc: "Where its instances listen."},
 			{Kind: "health", Once: true, Body: healthBody(), Aliases: []string{"healthcheck", "health_check", "probe", "readiness", "liveness", "check"}, Doc: "How to tell that an instance does its work."},
 			{Kind: "resources", Once: true, Body: resourcesBody(), Aliases: []string{"limits", "deploy"}, Doc: "What an instance may use."},
 			{Kind: "volume", Label: formName, Body: volumeBody(), Aliases: []string{"volumes", "mount", "storage"}, Doc: "Data that outlives instances. Only one instance may hold it at a time."},
 			{Kind: "update", Once: true, Body: updateBody(), Aliases: []string{"rollout", "strategy", "update_config"}, Doc: "How instances are replaced, for whatever reason."},
+		},
+	}
+}
+
+// maxAge is on by default, because what crept into an instance unseen should not need anybody's attention to be gone:
+// the design promises 7 days (a week, as people count the age of a system's last clean start) for services without
+// volumes. What holds a volume is replaced with a pause, which nobody should get unasked.
+func maxAge() Attribute {
+	return Attribute{
+		Name: "max_age", Default: "7d", Aliases: []string{"ttl", "lifetime"},
+		Type: &Type{Kind: KindDuration, Min: 10 * second, Max: 365 * day, Example: `"1h"`, Calls: []Call{
+			{Name: "never", Doc: "Instances may grow old, for this reason.", Example: `never("why")`, Params: []Type{{Kind: KindText, Form: formReason, Example: `"it holds a game for hours"`}}},
+		}},
+		Doc:    "Instances older than this are replaced, though nothing changed. Longer than update.start_within and update.grace together. Without it: 7d, or never for a service with volumes.",
+		Source: "Glint's promise that nothing grows old, by default within a week; below 10s an instance would live hardly longer than its own start and end",
+	}
+}
+
+func instancesBody() *Body {
+	return &Body{Attributes: []Attribute{
+		{Name: "min", Required: true, Type: &Type{Kind: KindWhole, Min: 0, Max: 10_000, Example: "2"}, Aliases: []string{"minimum", "min_replicas", "least"},
+			Doc: "The least that may be asked for, and how many run until somebody asks."},
+		{Name: "max", Required: true, Type: &Type{Kind: KindWhole, Min: 1, Max: 10_000, Example: "10"}, Aliases: []string{"maximum", "max_replicas", "most"},
+			Doc: "The most that may be asked for. It has no default: what may grow without end takes the machine from its neighbours."},
+	}}
+}
+
+func taskBody() *Body {
+	return &Body{
+		Attributes: []Attribute{
+			{Name: "image", Required: true, Type: typeImage, Doc: "What its instance is made from."},
+			{Name: "command", Type: typeCommand, Aliases: []string{"cmd", "args", "entrypoint"}, Doc: "The program and its arguments; exit status 0 means that it succeeded. Without it: the image's entrypoint."},
+			{Name: "env", Type: typeEnv, Aliases: []string{"environment"}, Doc: "Environment of the program."},
+			{Name: "writable", Type: typeFolders, Aliases: []string{"tmpfs"},
+				Doc: "Folders that the program may write to. They are memory (64MiB each at most) and gone with the instance."},
+			{Name: "after", Type: typeAfter, Aliases: []string{"depends_on", "requires", "needs", "wait_for"},
+				Doc: "What must be in place before the task begins: services serve, tasks have succeeded."},
+			{Name: "timeout", Default: "10m", Type: &Type{Kind: KindDuration, Min: second, Max: day, Example: `"10m"`}, Aliases: []string{"start_within", "deadline", "active_deadline_seconds"},
+				Doc: "How long it may take to end; then it has failed.", Source: "twice what Helm gives a hook, for a larger table to be migrated"},
+			{Name: "tries", Default: "1", Type: typeTries, Aliases: []string{"retries", "attempts", "backoff_limit"},
+				Doc: "How often it may fail before its version is rejected. One that was lost on the way is never tried again unasked.", Source: "what was done by half is not done again unless a person knows that it may be"},
+			{Name: "grace", Default: "30s", Type: typeGrace, Aliases: []string{"grace_period", "stop_grace_period"},
+				Doc: "How long its program may take to end when it is told to.", Source: "Kubernetes' terminationGracePeriodSeconds"},
+		},
+		Blocks: []Block{
+			{Kind: "resources", Once: true, Body: resourcesBody(), Aliases: []string{"limits", "deploy"}, Doc: "What its instance may use."},
+		},
+		Foreign: map[string]string{
+			"instances": "a task is one instance that runs to its end: leave it out, or write a service",
+			"standby":   "a task is one instance that runs to its end: leave it out",
+			"port":      "a task does not serve: leave it out, or write a service",
+			"ports":     "a task does not serve: leave it out, or write a service",
+			"health":    "the exit status of its program says how a task went: leave it out",
+			"volume":    "a task holds no data: let it reach a service that does",
+			"max_age":   "a task ends by itself, or after its timeout: leave it out",
+			"update":    "a task has timeout, tries and grace of its own: write them without update",
+			"canary":    "a task is one instance that runs to its end: leave it out",
+			"bake":      "a task is one instance that runs to its end: leave it out",
+			"promote":   "a task is one instance that runs to its end: leave it out",
+			"warm":      "a task is one instance that runs to its end: leave it out",
 		},
 	}
 }
@@ -165,24 +237,32 @@ func updateBody() *Body {
 			Doc: "Instances beyond the wanted number, for a rolling update.", Source: "with unavailable 0: the least with which nothing is ever missing"},
 		{Name: "unavailable", Default: "0", Type: &Type{Kind: KindWhole, Min: 0, Max: 10_000, Example: "0"}, Aliases: []string{"max_unavailable"},
 			Doc: "Ready instances below the wanted number that Glint may cause.", Source: "nothing is dropped by default"},
+		{Name: "canary", Default: "0", Type: &Type{Kind: KindWhole, Min: 0, Max: 10_000, Example: "1"}, Aliases: []string{"canaries"},
+			Doc: "Instances of a new version that must prove themselves before the others follow; fewer than instances.", Source: "0 as in Nomad: what one instance can prove, a person must say"},
+		{Name: "bake", Default: "30s", Type: &Type{Kind: KindDuration, Min: second, Max: 7 * day, Example: `"30s"`}, Aliases: []string{"soak", "min_healthy_time", "bake_time", "analysis"},
+			Doc: "How long the whole canary must work without a break, at most half of max_age. Without a canary: nothing.", Source: "as long as health.replace_after, so that what is broken from the start is found within it"},
+		{Name: "promote", Default: promoteAuto, Type: &Type{Kind: KindText, Enum: []string{promoteAuto, promoteManual}, Example: `"manual"`}, Aliases: []string{"auto_promote", "approval", "approve"},
+			Doc: "Whether the others follow a baked canary by themselves or at a person's word.", Source: "nobody need be awake for what works"},
+		{Name: "warm", Type: &Type{Kind: KindDuration, Min: second, Max: 7 * day, Example: `"10m"`}, Aliases: []string{"keep", "retain", "scaledown_delay"},
+			Doc: "How long the instances of the version before are kept running after an update, without requests, so that a rollback takes a second; less than max_age. Without it: not at all."},
 		{Name: "start_within", Default: "60s", Type: &Type{Kind: KindDuration, Min: second, Max: day, Example: `"60s"`}, Aliases: []string{"start_period", "timeout", "progress_deadline"},
 			Doc: "How long an instance may take to become ready.", Source: "a slow JVM or a cold page cache starts within it"},
-		{Name: "grace", Default: "30s", Type: &Type{Kind: KindDuration, Min: 0, Max: day, Example: `"30s"`}, Aliases: []string{"grace_period", "stop_grace_period", "drain"},
+		{Name: "grace", Default: "30s", Type: typeGrace, Aliases: []string{"grace_period", "stop_grace_period", "drain"},
 			Doc: "How long an instance may finish its requests, and then how long its program may take to end.", Source: "Kubernetes' terminationGracePeriodSeconds"},
-		{Name: "tries", Default: "3", Type: &Type{Kind: KindWhole, Min: 1, Max: 100, Example: "3"}, Aliases: []string{"retries", "attempts"},
+		{Name: "tries", Default: "3", Type: typeTries, Aliases: []string{"retries", "attempts"},
 			Doc: "New instances of a version that may fail before the version is rejected.", Source: "one may meet a full disk or a dying host; three in a row do not"},
 	}}
 }
 
 func routeBody() *Body {
 	return &Body{Attributes: []Attribute{
-		{Name: "to", Required: true, Type: &Type{Kind: KindRef, To: "port", Example: "service.web.port.http"}, Aliases: []string{"backend", "target", "service"}, Doc: "The http port that answers."},
+		{Name: "to", Required: true, Type: &Type{Kind: KindRef, To: toPort, Example: "service.web.port.http"}, Aliases: []string{"backend", "target", "service"}, Doc: "The http port that answers."},
 	}}
 }
 
 func allowBody() *Body {
 	return &Body{Attributes: []Attribute{
-		{Name: "from", Required: true, Type: &Type{Kind: KindRef, To: "service", Example: "service.web"}, Aliases: []string{"source", "src"}, Doc: "Who may reach."},
-		{Name: "to", Required: true, Type: &Type{Kind: KindRef, To: "port", Example: "service.cache.port.redis"}, Aliases: []string{"destination", "dst", "target"}, Doc: "What it may reach."},
+		{Name: "from", Required: true, Type: &Type{Kind: KindRef, To: toEither, Example: "service.web"}, Aliases: []string{"source", "src"}, Doc: "Who may reach."},
+		{Name: "to", Required: true, Type: &Type{Kind: KindRef, To: toPort, Example: "service.cache.port.redis"}, Aliases: []string{"destination", "dst", "target"}, Doc: "What it may reach."},
 	}}
 }

@@ -2,6 +2,8 @@ package declare
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -42,7 +44,18 @@ func steps(t hcl.Traversal) ([]step, bool) {
 	return all, true
 }
 
-// reference reads an edge: image.web, service.web or service.web.port.http.
+// roots are the words that a reference begins with.
+func roots(t *Type) []string {
+	switch t.To {
+	case toImage:
+		return []string{"image"}
+	case toEither:
+		return []string{"service", "task"}
+	}
+	return []string{"service"}
+}
+
+// reference reads an edge: image.web, task.migrate, service.web or service.web.port.http.
 func (c *checker) reference(v *value, e hclsyntax.Expression, t *Type) {
 	ref, ok := e.(*hclsyntax.ScopeTraversalExpr)
 	if !ok {
@@ -58,30 +71,30 @@ func (c *checker) reference(v *value, e hclsyntax.Expression, t *Type) {
 		c.mismatch(e, t)
 		return
 	}
-	root, length := "service", map[string]int{"image": 2, "service": 2, "port": 4}[t.To]
-	if t.To == "image" {
-		root = "image"
+	root, words, length := path[0].name, roots(t), 2
+	if t.To == toPort {
+		length = 4
 	}
-	if len(path) == 1 && path[0].name != root {
-		c.alone(path[0], root, t)
+	switch _, kind := c.index.of(root); {
+	case slices.Contains(words, root):
+	case len(path) == 1:
+		c.alone(path[0], words, t)
 		return
-	}
-	if path[0].name != root && (path[0].name == "image" || path[0].name == "service") {
+	case root == "task" && t.To == toPort:
+		c.fail(v.at, "a task has no port", "only services can be reached: %s", t.want())
+		return
+	case kind:
 		c.fail(v.at, "wrong kind of reference", "%s", t.want())
 		return
-	}
-	if !c.known(path[0], root) {
+	default:
+		c.known(path[0], words...)
 		return
 	}
 	if len(path) < length {
 		c.short(path, ref.SrcRange, t)
 		return
 	}
-	if root == "image" {
-		v.ok = c.declared(path[1], "image", c.index.images)
-	} else {
-		v.ok = c.declared(path[1], "service", c.index.services) && (length == 2 || c.port(path))
-	}
+	v.ok = c.declared(path[1], root, words...) && (length == 2 || c.port(path))
 	if len(path) > length {
 		c.fail(path[length].at, "reference too long", "%s", t.want())
 		v.ok = false
@@ -89,36 +102,52 @@ func (c *checker) reference(v *value, e hclsyntax.Expression, t *Type) {
 	v.service, v.name = path[1].name, path[length-1].name
 }
 
-// alone speaks of a single word where a reference belongs: mostly the name without its kind.
-func (c *checker) alone(s step, root string, t *Type) {
-	in := c.index.services
-	if root == "image" {
-		in = c.index.images
+// of returns what is declared of a kind; false means that there is no such kind.
+func (x index) of(kind string) (map[string]hcl.Range, bool) {
+	switch kind {
+	case "image":
+		return x.images, true
+	case "service":
+		return x.services, true
+	case "task":
+		return x.tasks, true
 	}
-	if _, ok := in[s.name]; ok {
-		c.fail(s.at, fmt.Sprintf("unknown name %q", s.name), "did you mean %s.%s? %s", root, s.name, t.want())
-		return
+	return nil, false
+}
+
+// alone speaks of a single word where a reference belongs: mostly the name without its kind.
+func (c *checker) alone(s step, words []string, t *Type) {
+	for _, root := range words {
+		in, _ := c.index.of(root)
+		if _, ok := in[s.name]; ok {
+			c.fail(s.at, fmt.Sprintf("unknown name %q", s.name), "did you mean %s.%s? %s", root, s.name, t.want())
+			return
+		}
 	}
 	c.fail(s.at, fmt.Sprintf("unknown name %q", s.name), "%s", t.want())
 }
 
 // known refuses a reference that begins with another word.
-func (c *checker) known(s step, root string) bool {
-	if s.name == root {
+func (c *checker) known(s step, words ...string) bool {
+	if slices.Contains(words, s.name) {
 		return true
 	}
-	if near := c.nearest(s.name, []string{root}); near != "" {
+	if near := c.nearest(s.name, words); near != "" {
 		c.fail(s.at, fmt.Sprintf("unknown name %q", s.name), "did you mean %q?", near)
-	} else {
-		c.fail(s.at, fmt.Sprintf("unknown name %q", s.name), "a reference here begins with %q", root)
+		return false
 	}
+	var quoted []string
+	for _, w := range words {
+		quoted = append(quoted, strconv.Quote(w))
+	}
+	c.fail(s.at, fmt.Sprintf("unknown name %q", s.name), "a reference here begins with %s", either(quoted))
 	return false
 }
 
 // short speaks of a reference that ends too early, and says how it could go on.
 func (c *checker) short(path []step, at hcl.Range, t *Type) {
 	if len(path) > 1 {
-		if !c.declared(path[1], "service", c.index.services) {
+		if !c.declared(path[1], "service", "service") {
 			return
 		}
 		if ports := keys(c.index.ports[path[1].name]); len(ports) > 0 && len(ports) <= maxListed {
@@ -139,8 +168,30 @@ func prefixed(prefix string, names []string) []string {
 	return all
 }
 
-// declared refuses a name that nothing bears.
-func (c *checker) declared(s step, kind string, in map[string]hcl.Range) bool {
+// declared refuses a name that nothing of the kind bears. Words are the kinds that could stand here.
+func (c *checker) declared(s step, kind string, words ...string) bool {
+	in, _ := c.index.of(kind)
+	if _, ok := in[s.name]; ok {
+		return true
+	}
+	for _, other := range []string{"service", "task"} {
+		if all, _ := c.index.of(other); kind != other && kind != "image" {
+			if _, ok := all[s.name]; !ok {
+				continue
+			}
+			mend := "a task has no port: only services can be reached"
+			if slices.Contains(words, other) {
+				mend = fmt.Sprintf("it is a %s: did you mean %s.%s?", other, other, s.name)
+			}
+			c.fail(s.at, fmt.Sprintf("%q is not a %s", s.name, kind), "%s", mend)
+			return false
+		}
+	}
+	return c.among(s, kind, in)
+}
+
+// among refuses a name that is not in the map.
+func (c *checker) among(s step, kind string, in map[string]hcl.Range) bool {
 	if _, ok := in[s.name]; ok {
 		return true
 	}
@@ -173,7 +224,7 @@ func (c *checker) port(path []step) bool {
 		c.fail(path[2].at, fmt.Sprintf("unknown name %q", path[2].name), "%s", mend)
 		return false
 	}
-	return c.declared(path[3], "port of "+path[1].name, ports)
+	return c.among(path[3], "port of "+path[1].name, ports)
 }
 
 // address reads a reference that becomes text: service.cache.port.redis.address.
@@ -183,10 +234,14 @@ func (c *checker) address(e *hclsyntax.ScopeTraversalExpr) (Address, bool) {
 		c.fail(e.SrcRange, "not a reference", "want an address, such as service.cache.port.redis.address")
 		return Address{}, false
 	}
+	if path[0].name == "task" {
+		c.fail(e.SrcRange, "a task has no port", "only services can be reached: want an address, such as service.cache.port.redis.address")
+		return Address{}, false
+	}
 	if !c.known(path[0], "service") {
 		return Address{}, false
 	}
-	if len(path) > 1 && !c.declared(path[1], "service", c.index.services) || len(path) > 3 && !c.port(path) {
+	if len(path) > 1 && !c.declared(path[1], "service", "service") || len(path) > 3 && !c.port(path) {
 		return Address{}, false
 	}
 	parts := []string{string(HostPort), string(Host), string(Number)}

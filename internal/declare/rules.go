@@ -17,13 +17,21 @@ func (c *checker) rules(d *Declaration) {
 	}
 	for i := range d.Services {
 		s := &d.Services[i]
-		c.portRules(s)
-		c.healthRules(s)
-		c.updateRules(s)
-		c.volumeRules(s)
 		c.mountRules(d, s)
 		c.programRules(d, s)
+		if s.Task {
+			continue
+		}
+		c.portRules(s)
+		c.healthRules(s)
+		c.scaleRules(s)
+		c.updateRules(s)
+		c.exclusiveRules(s)
+		c.canaryRules(s)
+		c.ageRules(s)
+		c.volumeRules(s)
 	}
+	c.afterRules(d)
 	c.routeRules(d)
 	c.allowRules(d)
 	c.unusedRules(d)
@@ -210,24 +218,4 @@ func portNames(s *Service) []string {
 		names = append(names, p.Name)
 	}
 	return names
-}
-
-func (c *checker) updateRules(s *Service) {
-	n, u := s.node.one("update"), s.Update
-	switch {
-	case !n.sound("strategy", "surge", "unavailable"):
-	case u.Strategy == glint.Recreate && u.Surge > 0:
-		c.fail(n.where("surge"), "surge with strategy recreate", "recreate takes the old instance away first: leave surge out")
-	case u.Strategy == glint.Recreate && u.Unavailable == 0:
-		c.fail(n.where("unavailable"), "unavailable = 0 with strategy recreate", "recreate takes the old instance away first: leave unavailable out")
-	case u.Strategy == glint.Rolling && u.Surge == 0 && u.Unavailable == 0:
-		c.fail(n.where("surge"), "surge and unavailable are both 0", "no instance could ever be replaced: surge = 1, or unavailable = 1")
-	case u.Strategy == glint.Rolling && s.node.sound("instances") && s.Instances > 0 && u.Unavailable > s.Instances:
-		c.fail(n.where("unavailable"), "unavailable beyond instances", "at most %d", s.Instances)
-	}
-	both := u.StartWithin + u.Grace
-	if s.node.sound("max_age") && n.sound("start_within", "grace") && s.MaxAge > 0 && s.MaxAge <= both {
-		c.fail(s.node.where("max_age"), "max_age too short",
-			"longer than update.start_within and update.grace together (%s + %s = %s), or shorten those", u.StartWithin, u.Grace, both)
-	}
 }

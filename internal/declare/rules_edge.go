@@ -28,7 +28,7 @@ func (c *checker) routeRules(d *Declaration) {
 			c.fail(s.node.labelAt, "a routed service without a health check",
 				"nobody could tell when %s may take requests; add: health = http(\"/healthz\")", s.Name)
 		}
-		if s.node.sound("instances") && s.Instances == 0 {
+		if s.counted() && s.Instances == 0 && s.Max == 0 {
 			c.warn(n.where("to"), "a route to no instances", "service %q has instances = 0: every request gets 503", s.Name)
 		}
 	}
@@ -83,10 +83,10 @@ func (c *checker) unusedRules(d *Declaration) {
 	for _, i := range d.Images {
 		used := slices.ContainsFunc(d.Services, func(s Service) bool { return s.Image == i.Name || s.Image == "" })
 		if !used {
-			c.warn(i.node.labelAt, fmt.Sprintf("image %q is not used", i.Name), "no service has image = image.%s", i.Name)
+			c.warn(i.node.labelAt, fmt.Sprintf("image %q is not used", i.Name), "nothing has image = image.%s", i.Name)
 		}
 	}
 	if len(d.Services) == 0 && len(c.found) == 0 {
-		c.warn(top(c.names()[0]), "no service is declared", "nothing will run")
+		c.warn(top(c.names()[0]), "no service or task is declared", "nothing will run")
 	}
 }

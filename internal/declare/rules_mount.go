@@ -16,8 +16,8 @@ func (c *checker) volumeRules(s *Service) {
 	if len(s.Volumes) == 0 {
 		return
 	}
-	if s.node.sound("instances") && s.Instances > 1 {
-		c.fail(s.node.where("instances"), fmt.Sprintf("%d instances and a volume", s.Instances),
+	if s.counted() && s.most() > 1 {
+		c.fail(s.manyAt(), fmt.Sprintf("%d instances and a volume", s.most()),
 			"only one instance may hold volume %q at a time, or two would write over each other: instances = 1", s.Volumes[0].Name)
 	}
 	n := s.node.one("update")

@@ -19,7 +19,8 @@ type Schema interface {
 type Body struct {
 	Attributes []Attribute
 	Blocks     []Block
-	OneOf      []string // kinds of blocks of which exactly one must stand
+	OneOf      []string          // kinds of blocks of which exactly one must stand
+	Foreign    map[string]string // what people may expect here and why it is not, with what to do instead
 }
 
 // A Block is a kind of block.
@@ -63,6 +64,13 @@ const (
 	KindCall     Kind = "call" // one of the functions in Calls
 )
 
+// What a reference may lead to.
+const (
+	toImage  = "image"
+	toPort   = "port"
+	toEither = "service or task"
+)
+
 // A Type says which values an attribute may have.
 type Type struct {
 	Kind     Kind
@@ -73,7 +81,7 @@ type Type struct {
 	Elem     *Type    // of a list or map
 	Key      *Form    // of a map
 	Nonempty bool     // of a list
-	To       string   // of a reference: "image", "service" or "port"
+	To       string   // of a reference: what it leads to, for people
 	Calls    []Call   // functions that may stand for the value
 	Example  string   // as a person would write it, with quotes
 }
@@ -188,16 +196,30 @@ func (t *Type) show(n int64) string {
 
 // want says in words what may stand for the type.
 func (t *Type) want() string {
-	switch {
-	case len(t.Enum) > 0 || len(t.Calls) > 0:
+	if t.Kind == KindCall || t.Kind == KindText && len(t.Enum)+len(t.Calls) > 0 {
 		var all []string
 		for _, e := range t.Enum {
 			all = append(all, `"`+e+`"`)
 		}
-		for _, c := range t.Calls {
-			all = append(all, c.Example)
-		}
-		return "want " + either(all)
+		return "want " + either(append(all, t.examples()...))
+	}
+	if len(t.Calls) == 0 {
+		return t.plain()
+	}
+	return t.plain() + ", or " + either(t.examples())
+}
+
+func (t *Type) examples() []string {
+	var all []string
+	for _, c := range t.Calls {
+		all = append(all, c.Example)
+	}
+	return all
+}
+
+// plain says in words what may stand for the type, but for functions.
+func (t *Type) plain() string {
+	switch {
 	case t.Kind == KindRef:
 		return "want " + article(t.To) + ", such as " + t.Example
 	case t.Kind == KindText && t.Form != nil:

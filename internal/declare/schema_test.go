@@ -74,6 +74,7 @@ func accepts(t *testing.T, what string, typ *Type, example string) {
 		c.index.images[n], c.index.services[n] = hcl.Range{}, hcl.Range{}
 		c.index.ports[n] = map[string]hcl.Range{"http": {}, "redis": {}}
 	}
+	c.index.tasks["migrate"] = hcl.Range{}
 	e, found := hclsyntax.ParseExpression([]byte(example), Main, hcl.InitialPos)
 	if found.HasErrors() {
 		t.Fatalf("%s: example %s: %s", what, example, found)

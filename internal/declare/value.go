@@ -21,7 +21,7 @@ type value struct {
 	keys    []string
 	keysAt  []hcl.Range
 	call    string // the function, where one stands for the value
-	service string // of a reference
+	service string // of a reference: of the service or task
 	name    string // of a reference: of the image or port
 }
 
@@ -263,18 +263,20 @@ func (c *checker) quantity(v *value, e hclsyntax.Expression, t *Type) {
 	s, ok := literal(e)
 	if !ok {
 		if _, number := c.numeral(e); number {
-			c.fail(v.at, "unit missing", "%s", t.want())
+			c.fail(v.at, "unit missing", "%s", t.plain())
 			return
 		}
-		c.mismatch(e, t)
+		c.uncalled(hcl.ExprAsKeyword(e), e, t)
 		return
 	}
 	n, err := t.parse(s)
 	switch {
 	case err != nil && strings.Trim(s, "0123456789.") == "" && s != "":
-		c.fail(v.at, "unit missing", "%s", t.want())
+		c.fail(v.at, "unit missing", "%s", t.plain())
 	case err != nil:
 		c.fail(v.at, "not "+article(string(t.Kind)), "%s", t.want())
+	case n == 0 && n < t.Min && len(t.Calls) > 0:
+		c.fail(v.at, "too little", "at least %s, or %s", t.show(t.Min), either(t.examples()))
 	case n < t.Min:
 		c.fail(v.at, "too little", "at least %s", t.show(t.Min))
 	case n > t.Max:
@@ -284,11 +286,26 @@ func (c *checker) quantity(v *value, e hclsyntax.Expression, t *Type) {
 	}
 }
 
+// uncalled speaks of an expression that is of another type, perhaps the name of a function without its arguments.
+func (c *checker) uncalled(name string, e hclsyntax.Expression, t *Type) {
+	for _, f := range t.Calls {
+		if f.Name == name {
+			c.fail(e.Range(), name+" says more", "write %s", f.Example)
+			return
+		}
+	}
+	c.mismatch(e, t)
+}
+
 func (c *checker) list(v *value, e hclsyntax.Expression, t *Type) {
 	l, ok := e.(*hclsyntax.TupleConsExpr)
 	if !ok {
 		if s, text := literal(e); text && t.Elem.Kind == KindText {
 			c.fail(v.at, "wrong type", "want a list: write [%q]", s)
+			return
+		}
+		if _, ref := e.(*hclsyntax.ScopeTraversalExpr); ref && t.Elem.Kind == KindRef {
+			c.fail(v.at, "wrong type", "want a list: write [%s]", v.at.SliceBytes(c.files[v.at.Filename]))
 			return
 		}
 		c.mismatch(e, t)

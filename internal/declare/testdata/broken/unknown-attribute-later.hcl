@@ -12,8 +12,8 @@ service "web" {
   ports = { http = 8080 }
   health = http("/healthz")
   update {
-    canary = 1
-    bake   = "10s"
+    blue_green = "2h"
+    windows    = ["sunday"]
   }
-  standby = 1
+  checkpoint = "1h"
 }

@@ -20,7 +20,9 @@ image "web" {
 service "web" {
   image     = image.web
   instances = 12
+  standby   = 2
   max_age   = "7d"
+  after     = [service.db, task.migrate]
   command   = ["/app/web"]
   writable  = ["/tmp", "/var/run"]
 
@@ -65,10 +67,47 @@ service "web" {
     strategy     = "rolling"
     surge        = 3
     unavailable  = 1
+    canary       = 2
+    bake         = "5m"
+    promote      = "manual"
+    warm         = "1h"
     start_within = "2m"
     grace        = "0s"
     tries        = 5
   }
+}
+
+service "worker" {
+  image   = image.web
+  max_age = never("it renders a film for weeks")
+  instances {
+    min = 2
+    max = 10
+  }
+  update {
+    canary = 1
+  }
+}
+
+task "migrate" {
+  image    = image.web
+  command  = ["/app/web", "migrate", service.db.port.sql.address]
+  env      = { DSN = "postgres://owner@${service.db.port.sql.address}/app" }
+  writable = ["/tmp"]
+  after    = [service.db]
+  timeout  = "30m"
+  tries    = 2
+  grace    = "1m"
+  resources {
+    memory = "256MiB"
+    cpu    = "1"
+    pids   = 16
+  }
+}
+
+task "greet" {
+  image = image.web
+  after = [task.migrate, service.web, service.worker]
 }
 
 service "db" {
@@ -104,6 +143,10 @@ route "www.example.org" {
 }
 allow {
   from = service.web
+  to   = service.db.port.sql
+}
+allow {
+  from = task.migrate
   to   = service.db.port.sql
 }
 allow {
