@@ -29,6 +29,10 @@ type Config struct {
 	Ended    func(stack string) error // gives back what was kept for a stack that has ended; may be nil
 	Told     func(Turn)               // is told of every turn, for logs and tests; may be nil
 
+	// Beside is given each step, to be taken after it has returned; nil: steps are taken on goroutines of their own. A
+	// simulation takes them when it pleases: then Launches must be beyond what it has under way at the same time.
+	Beside func(step func())
+
 	Launches int           // instances created at the same time; 0 means 4
 	Backstop time.Duration // the longest time between two looks at a stack; 0 means 1s
 }
@@ -265,7 +269,7 @@ func (c *Conductor) end(ctx context.Context, in plan.Intent, b glint.Blueprint, 
 func changed(before, after glint.Blueprint) []glint.Fleet {
 	var out []glint.Fleet
 	for _, f := range after.Services {
-		if was, ok := before.Fleet(f.Name); !ok || !equalJSON(was, f) {
+		if was, ok := before.Fleet(f.Name); !ok || !alike(was, f) {
 			out = append(out, f)
 		}
 	}
@@ -283,7 +287,7 @@ func (l *loop) evidence(seen glint.Observation) glint.Observation {
 	out := seen
 	out.Instances = nil
 	for _, in := range seen.Instances {
-		if was, ok := kept[in.ID]; !ok || !equalJSON(was, in) {
+		if was, ok := kept[in.ID]; !ok || !alike(was, in) {
 			out.Instances = append(out.Instances, in)
 		}
 	}

@@ -1,9 +1,7 @@
 package conductor
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -66,9 +64,17 @@ func (h *hands) begin(ctx context.Context, stack string, steps []glint.Action) [
 		}
 		h.busy[k] = stack
 		begun = append(begun, a)
-		h.all.Go(func() { h.take(ctx, stack, k, a) })
+		h.beside(func() { h.take(ctx, stack, k, a) })
 	}
 	return begun
+}
+
+func (h *hands) beside(step func()) {
+	if h.cfg.Beside != nil {
+		h.cfg.Beside(step)
+		return
+	}
+	h.all.Go(step)
 }
 
 // ask remembers which steps are asked for, and forgets tries of others.
@@ -193,10 +199,3 @@ func (h *hands) due(stack string) time.Time {
 }
 
 func (h *hands) wait() { h.all.Wait() }
-
-// equalJSON compares two values as they are stored.
-func equalJSON(a, b any) bool {
-	x, errX := json.Marshal(a)
-	y, errY := json.Marshal(b)
-	return errX == nil && errY == nil && bytes.Equal(x, y)
-}

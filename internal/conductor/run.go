@@ -76,7 +76,7 @@ func (c *Conductor) turn(ctx context.Context, stack string) {
 	said := ""
 	for ctx.Err() == nil {
 		turn, err := c.Step(ctx, stack)
-		wait := c.rest(stack, turn, err)
+		wait := c.Rest(stack, turn, err)
 		ended := turn.Ended || errors.Is(err, errGone)
 		switch {
 		case err == nil:
@@ -107,8 +107,8 @@ func (c *Conductor) drop(stack string) {
 	delete(c.loops, stack)
 }
 
-// rest is how long a stack's loop may stand still after a turn.
-func (c *Conductor) rest(stack string, turn Turn, err error) time.Duration {
+// Rest is how long a stack's loop may stand still after a turn, unless somebody asks for one.
+func (c *Conductor) Rest(stack string, turn Turn, err error) time.Duration {
 	switch {
 	case errors.Is(err, glint.ErrConflict), turn.Advanced:
 		return 0 // read again, or go on
