@@ -78,6 +78,36 @@ func (c *Client) Replace(ctx context.Context, stack, service string, n int, req 
 	return ask[glint.Order](ctx, c, "POST", at(stack, "instances", service, strconv.Itoa(n), "replace"), req)
 }
 
+// Promote ends the bake of a canary: the others follow. Without a service it is every canary.
+func (c *Client) Promote(ctx context.Context, stack string, req OrderRequest) (glint.Order, error) {
+	return ask[glint.Order](ctx, c, "POST", at(stack, "promote"), req)
+}
+
+// Abort rejects the revision that is being carried out. The comment is needed.
+func (c *Client) Abort(ctx context.Context, stack string, req WordRequest) (glint.Order, error) {
+	return ask[glint.Order](ctx, c, "POST", at(stack, "abort"), req)
+}
+
+// Pause lets no rollout of the stack go on. The comment is needed.
+func (c *Client) Pause(ctx context.Context, stack string, req WordRequest) (glint.Order, error) {
+	return ask[glint.Order](ctx, c, "POST", at(stack, "pause"), req)
+}
+
+// Resume ends a pause.
+func (c *Client) Resume(ctx context.Context, stack string, req WordRequest) (glint.Order, error) {
+	return ask[glint.Order](ctx, c, "POST", at(stack, "resume"), req)
+}
+
+// Regenerate asks for others in the places of all instances of a service, or of the stack.
+func (c *Client) Regenerate(ctx context.Context, stack string, req OrderRequest) (glint.Order, error) {
+	return ask[glint.Order](ctx, c, "POST", at(stack, "regenerate"), req)
+}
+
+// Scale asks for another number of instances of a service, within what it allows.
+func (c *Client) Scale(ctx context.Context, stack, service string, req ScaleRequest) (glint.Order, error) {
+	return ask[glint.Order](ctx, c, "POST", at(stack, "services", service, "scale"), req)
+}
+
 // Revisions returns a stack's history, oldest first, also of one that was destroyed.
 func (c *Client) Revisions(ctx context.Context, stack string) ([]RevisionStatus, error) {
 	return ask[[]RevisionStatus](ctx, c, "GET", at(stack, "revisions"), nil)

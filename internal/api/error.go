@@ -15,6 +15,7 @@ const (
 	CodeInUse       = "in_use"      // 409: somebody else holds it; the message says who
 	CodeRejected    = "rejected"    // 409: this release failed before; only a person's word (retry) tries it again
 	CodeUnchanged   = "unchanged"   // 409: that is what runs already
+	CodeNotNow      = "not_now"     // 409: there is nothing for it to act on; the message says why, and what would help
 	CodeInvalid     = "invalid"     // 400, 422: the request is not understood
 	CodeRefused     = "refused"     // 422: understood, and refused; one item for each objection
 	CodeTooNew      = "too_new"     // 422: written by a newer Glint

@@ -163,9 +163,48 @@ func (s *server) unsealed(rel glint.Release) (items []string, err error) {
 	return items, nil
 }
 
+// asked fills in the release of the revision that is to be taken again, and judges what should become the newest one.
+func (s *server) asked(ctx context.Context, stack string, req *ApplyRequest) error {
+	switch whole := req.Release.Format != 0 || req.Release.Stack != ""; {
+	case req.From == 0 && !whole:
+		return refuse(http.StatusUnprocessableEntity, CodeInvalid, "which release? Send one (release), or name the revision whose release is meant (from)")
+	case req.From > 0 && whole:
+		return refuse(http.StatusUnprocessableEntity, CodeInvalid, "ask for a release, or from r%d, not for both", req.From)
+	case req.From == 0:
+		return s.admit(ctx, stack, req.Release)
+	}
+	revs, err := s.history(ctx, stack)
+	if err != nil {
+		return err
+	}
+	st, err := s.standing(ctx, stack)
+	if err != nil {
+		return err
+	}
+	st.revs = revs
+	past, err := s.past(ctx, stack, st)
+	if err != nil {
+		return err
+	}
+	if req.From > len(past) {
+		return refuse(http.StatusNotFound, CodeNotFound, "stack %s has no revision r%d; its newest is r%d", stack, req.From, len(past))
+	}
+	switch r := past[req.From-1]; {
+	case r.Kind == glint.KindDestroy:
+		return refuse(http.StatusUnprocessableEntity, CodeRefused, "r%d ended the stack; there is nothing in it to apply", req.From)
+	case r.rejected && !req.Retry:
+		return refuse(http.StatusConflict, CodeRejected, "r%d was rejected (%s); to try it again as it is: glint apply --from r%d --retry", req.From, r.Verdict, req.From)
+	default:
+		if req.Release, err = s.Store.Release(ctx, r.Release); err != nil {
+			return fmt.Errorf("reading the release of r%d: %w", req.From, err)
+		}
+	}
+	return s.admit(ctx, stack, req.Release)
+}
+
 func (s *server) plan(ctx context.Context, in *applyInput) (PlanReply, error) {
 	req := in.Body
-	if err := s.admit(ctx, in.Stack, req.Release); err != nil {
+	if err := s.asked(ctx, in.Stack, &req); err != nil {
 		return PlanReply{}, err
 	}
 	st, err := s.standing(ctx, in.Stack)
@@ -179,7 +218,7 @@ func (s *server) plan(ctx context.Context, in *applyInput) (PlanReply, error) {
 			return out, err
 		}
 	}
-	rev := glint.Revision{Stack: in.Stack, At: s.Now(), By: by(ctx, req.By), Kind: glint.KindApply, Retry: req.Retry, Comment: req.Comment}
+	rev := glint.Revision{Stack: in.Stack, At: s.Now(), By: by(ctx, req.By), Kind: glint.KindApply, From: req.From, Retry: req.Retry, Comment: req.Comment}
 	stages, rests, err := s.Conductor.Preview(ctx, rev, req.Release)
 	if err != nil {
 		return out, err
@@ -203,7 +242,7 @@ func by(ctx context.Context, who string) string {
 
 func (s *server) apply(ctx context.Context, in *applyInput) (ApplyReply, error) {
 	req := in.Body
-	if err := s.admit(ctx, in.Stack, req.Release); err != nil {
+	if err := s.asked(ctx, in.Stack, &req); err != nil {
 		return ApplyReply{}, err
 	}
 	st, err := s.standing(ctx, in.Stack)
@@ -217,7 +256,7 @@ func (s *server) apply(ctx context.Context, in *applyInput) (ApplyReply, error) 
 	} else if req.After != 0 && req.After != st.newest().Number {
 		return ApplyReply{}, beaten(st.newest())
 	}
-	rev := glint.Revision{Stack: in.Stack, Kind: glint.KindApply, By: by(ctx, req.By), Retry: req.Retry, Comment: req.Comment}
+	rev := glint.Revision{Stack: in.Stack, Kind: glint.KindApply, From: req.From, By: by(ctx, req.By), Retry: req.Retry, Comment: req.Comment}
 	rev, err = s.add(ctx, rev, req.Release, st)
 	if !errors.Is(err, glint.ErrConflict) {
 		return ApplyReply{Revision: rev}, err
@@ -328,7 +367,7 @@ func goal(stack string, to int, st standing, past []judged) (glint.Revision, err
 	case r.Release == now.Release && now.Kind != glint.KindDestroy:
 		return no(CodeUnchanged, "r%d is what r%d runs already; nothing was changed", to, now.Number)
 	case r.rejected:
-		return no(CodeRejected, "r%d was rejected (%s); apply it again to try it: glint apply --retry", to, r.Verdict)
+		return no(CodeRejected, "r%d was rejected (%s); to try it again as it is: glint apply --from r%d --retry", to, r.Verdict, to)
 	}
 	return r.Revision, nil
 }

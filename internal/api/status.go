@@ -67,14 +67,20 @@ func (s *server) look(ctx context.Context, stack string) (Status, error) {
 	st := Status{
 		Summary: Summary{Stack: stack, Revision: newest.Number, Outcome: plan.Outcome(head, newest.Number)},
 		Epoch:   head.Epoch, Blueprint: head.Number, Target: head.Target, Stable: head.Stable, Rejected: head.Rejected,
+		Paused: head.Paused, Ordered: head.Ordered, Places: last.Seen.Places,
 		Routes:   RouteStatus{Decided: head.Routes, InForce: last.Seen.Acked(), Hosts: head.Hosts},
 		Services: []ServiceStatus{}, Notes: last.Notes,
 		SeenAt: last.Seen.At, Complete: last.Seen.Complete, Silent: last.Seen.Silent,
 	}
+	if st.Orders, err = s.Store.Orders(ctx, stack); err != nil {
+		return Status{}, err
+	}
 	for _, name := range services(head, declared) {
 		sv := serviceStatus(head, declared, last.Seen, name)
 		st.Services = append(st.Services, sv)
-		st.Wanted, st.Ready = st.Wanted+sv.Wanted, st.Ready+sv.Ready
+		if !sv.Task { // it ends; what serves is counted
+			st.Wanted, st.Ready = st.Wanted+sv.Wanted, st.Ready+sv.Ready
+		}
 	}
 	for _, h := range head.Hosts {
 		st.Hosts = append(st.Hosts, h.Host)
@@ -119,22 +125,54 @@ func services(head glint.Blueprint, declared glint.Release) []string {
 
 func serviceStatus(head glint.Blueprint, declared glint.Release, seen glint.Observation, name string) ServiceStatus {
 	f, decided := head.Fleet(name)
-	wanted, _ := declared.Service(name)
-	st := ServiceStatus{Name: name, Phase: f.Phase, Version: f.Target, Image: f.Templates[f.Target].Image, Wanted: wanted.Instances, Instances: []InstanceStatus{}}
-	if !decided {
-		st.Version, st.Image = wanted.Template.Version(), wanted.Template.Image
+	sv, _ := declared.Service(name)
+	st := ServiceStatus{
+		Name: name, Phase: f.Phase, Since: f.Since, Version: f.Target, Image: f.Templates[f.Target].Image, Wanted: f.Wants(sv), Min: sv.Min, Max: sv.Max, Asked: f.Asked,
+		Standby: sv.Standby, Failed: f.Failed, Tries: sv.Update.Tries, Task: sv.Task, After: sv.After, Renew: f.Renew, Instances: []InstanceStatus{},
 	}
+	if !decided {
+		st.Version, st.Image = sv.Template.Version(), sv.Template.Image
+	}
+	if done, ok := f.Result(st.Version); ok {
+		st.Done, st.Wanted = &done, 0
+	}
+	canary := 0
 	for _, m := range f.Members {
 		one := InstanceStatus{Member: m, ID: head.ID(name, m)}
 		if inst, here := seen.Instance(one.ID); here {
 			one.Seen = &inst
-			if m.Routed && m.Stays() && inst.State == glint.Running && inst.Health.Known && inst.Health.Ready {
-				st.Ready++
+		}
+		switch {
+		case !m.Stays():
+		case m.Held:
+			st.Held++
+		case !m.Warm.IsZero():
+			st.Warm++
+		case one.takesTraffic():
+			st.Ready++
+			if m.Version == f.Target {
+				canary++
 			}
 		}
 		st.Instances = append(st.Instances, one)
 	}
+	if f.Phase == glint.Canary {
+		st.Canary = canaryStatus(sv, f, canary)
+	}
 	return st
+}
+
+// takesTraffic reports whether requests are sent to it and it can take them.
+func (i InstanceStatus) takesTraffic() bool {
+	return i.Member.Routed && i.Seen != nil && i.Seen.State == glint.Running && i.Seen.Health.Known && i.Seen.Health.Ready
+}
+
+func canaryStatus(sv glint.Service, f glint.Fleet, ready int) *CanaryStatus {
+	c := &CanaryStatus{Wanted: sv.Update.Canary, Ready: ready, Baking: f.Baking, Manual: sv.Update.Manual}
+	if !c.Baking.IsZero() {
+		c.Until = c.Baking.Add(sv.Update.Bake.D())
+	}
+	return c
 }
 
 // head returns a living stack's newest blueprint, or an error that says what there is instead.

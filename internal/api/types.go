@@ -36,12 +36,16 @@ type Status struct {
 	Target    int              `json:"target"`
 	Stable    int              `json:"stable"`
 	Rejected  *glint.Rejection `json:"rejected,omitempty"`
+	Paused    *glint.Word      `json:"paused,omitempty"`  // rollouts stand still
+	Ordered   int              `json:"ordered,omitempty"` // the newest order that was taken up
+	Orders    []glint.Order    `json:"orders,omitempty"`  // those that are not carried out yet
 	Routes    RouteStatus      `json:"routes"`
 	Services  []ServiceStatus  `json:"services"`
 	Notes     []glint.Note     `json:"notes,omitempty"` // for what it waits
 	SeenAt    time.Time        `json:"seen_at"`
 	Complete  bool             `json:"complete"` // false: some place did not answer
 	Silent    []string         `json:"silent,omitempty"`
+	Places    []glint.Place    `json:"places,omitempty"` // where instances may be put; none: the platform chooses
 }
 
 // RouteStatus is which generation of routes is decided, and which is in force.
@@ -58,9 +62,32 @@ type ServiceStatus struct {
 	Phase     glint.Phase      `json:"phase"`
 	Version   glint.Digest     `json:"version"`
 	Image     glint.Digest     `json:"image"`
-	Wanted    int              `json:"wanted"`
+	Since     time.Time        `json:"since,omitzero"` // when the phase began
+	Wanted    int              `json:"wanted"`         // 0 for a task that is done
 	Ready     int              `json:"ready"`
+	Min       int              `json:"min,omitempty"`     // of a service that may be scaled
+	Max       int              `json:"max,omitempty"`     // 0: the number is fixed
+	Asked     int              `json:"asked,omitempty"`   // the number asked for last; more is taken up when those there are work
+	Standby   int              `json:"standby,omitempty"` // how many are to be held before their program
+	Held      int              `json:"held,omitempty"`    // how many are
+	Warm      int              `json:"warm,omitempty"`    // of the version before, kept running without traffic
+	Canary    *CanaryStatus    `json:"canary,omitempty"`  // only in phase canary
+	Failed    int              `json:"failed,omitempty"`  // instances of this version that failed
+	Tries     int              `json:"tries,omitempty"`   // how many may, before it is rejected
+	Task      bool             `json:"task,omitempty"`
+	Done      *glint.Result    `json:"done,omitempty"`  // how a task came out
+	After     []string         `json:"after,omitempty"` // for what a new version waits
+	Renew     *glint.Renewal   `json:"renew,omitempty"` // a person's word to replace everybody
 	Instances []InstanceStatus `json:"instances"`
+}
+
+// A CanaryStatus is how far a canary has come.
+type CanaryStatus struct {
+	Wanted int       `json:"wanted"`
+	Ready  int       `json:"ready"`           // those of the canary that take traffic
+	Baking time.Time `json:"baking,omitzero"` // since when all of it works; zero: not all of it does
+	Until  time.Time `json:"until,omitzero"`  // when it has worked long enough, if it goes on so
+	Manual bool      `json:"manual"`          // then a person's word is needed
 }
 
 // An InstanceStatus is an instance, decided and observed.
@@ -72,7 +99,8 @@ type InstanceStatus struct {
 
 // ApplyRequest asks for a release to become the stack's newest revision.
 type ApplyRequest struct {
-	Release glint.Release `json:"release"`
+	Release glint.Release `json:"release,omitzero"`
+	From    int           `json:"from,omitempty" minimum:"0"`                                                      // take this revision's release again; release is left out
 	By      string        `json:"by,omitempty" maxLength:"100" pattern:"^\\P{Cc}*$" patternDescription:"one line"` // empty: the user at the other end of the socket
 	Comment string        `json:"comment,omitempty" maxLength:"1000" pattern:"^\\P{Cc}*$" patternDescription:"one line"`
 	Retry   bool          `json:"retry,omitempty"` // try versions again that failed before
@@ -94,6 +122,20 @@ type RollbackRequest struct {
 
 // WordRequest is a person's word about a stack or an instance.
 type WordRequest struct {
+	By      string `json:"by,omitempty" maxLength:"100" pattern:"^\\P{Cc}*$" patternDescription:"one line"`
+	Comment string `json:"comment,omitempty" maxLength:"1000" pattern:"^\\P{Cc}*$" patternDescription:"one line"`
+}
+
+// OrderRequest is a person's word about a service, or about all of a stack.
+type OrderRequest struct {
+	Service string `json:"service,omitempty"` // empty: all
+	By      string `json:"by,omitempty" maxLength:"100" pattern:"^\\P{Cc}*$" patternDescription:"one line"`
+	Comment string `json:"comment,omitempty" maxLength:"1000" pattern:"^\\P{Cc}*$" patternDescription:"one line"`
+}
+
+// ScaleRequest asks for another number of instances.
+type ScaleRequest struct {
+	Wanted  int    `json:"wanted" minimum:"0"`
 	By      string `json:"by,omitempty" maxLength:"100" pattern:"^\\P{Cc}*$" patternDescription:"one line"`
 	Comment string `json:"comment,omitempty" maxLength:"1000" pattern:"^\\P{Cc}*$" patternDescription:"one line"`
 }
