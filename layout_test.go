@@ -54,6 +54,7 @@ var house = []room{
 	{path: "internal/load"},
 	{path: "internal/api", may: []string{"internal/artifact", "internal/image", "internal/store", "internal/plan", "internal/check", "internal/platform", "internal/conductor"}},
 	{path: "internal/bench", may: []string{"internal/api", "internal/load"}},
+	{path: "internal/tools/mutate"},
 	{path: "cmd/glint", may: []string{"*"}},
 }
 
