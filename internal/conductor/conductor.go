@@ -226,11 +226,13 @@ func (c *Conductor) refuse(ctx context.Context, have, next glint.Blueprint, obje
 	return errors.Join(err, c.cfg.Store.Record(ctx, have.Stack, glint.Event{At: c.cfg.Now().UTC(), Stack: have.Stack, Kind: glint.EventIncident, Blueprint: have.Number, Text: err.Error()}))
 }
 
-// closeOrders removes the orders whose instance is no longer wanted or never was.
+// closeOrders removes the orders that were taken up. One to replace an instance stays until that is no longer wanted.
 func (c *Conductor) closeOrders(ctx context.Context, b glint.Blueprint, orders []glint.Order) error {
 	for _, o := range orders {
 		f, _ := b.Fleet(o.Instance.Service)
-		if m, ok := f.Member(o.Instance.N); ok && m.Stays() && o.Instance.Epoch == b.Epoch {
+		m, ok := f.Member(o.Instance.N)
+		replaces := o.Kind == glint.OrderReplace && ok && m.Stays() && o.Instance.Epoch == b.Epoch
+		if o.ID > b.Ordered || replaces {
 			continue
 		}
 		if err := c.cfg.Store.CloseOrder(ctx, b.Stack, o.ID); err != nil {

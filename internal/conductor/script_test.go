@@ -94,7 +94,7 @@ func (s *stage) look(ctx context.Context, b glint.Blueprint) glint.Observation {
 	s.once(&s.before)
 	l, _ := s.world.List(ctx)
 	st, _ := s.world.Status(ctx)
-	o := glint.Observation{At: l.At, Complete: l.Complete, Silent: l.Silent, Acks: st.Acks[b.Stack]}
+	o := glint.Observation{At: l.At, Complete: l.Complete, Silent: l.Silent, Places: l.Places, Acks: st.Acks[b.Stack]}
 	for _, in := range l.Instances {
 		if in.ID.Stack == b.Stack {
 			in.InFlight = st.InFlight[in.ID]
@@ -206,6 +206,10 @@ func (s *stage) run(words []string) {
 	case "replace":
 		_, err := s.store.AddOrder(context.Background(), glint.Order{Stack: stack, Kind: glint.OrderReplace, Instance: s.id(args[0]), By: "ann", At: s.world.Now()})
 		s.must(err)
+	case "promote", "abort", "pause", "resume", "regenerate", "scale":
+		s.order(cmd, args)
+	case "places": // hosts and their zones: a1@a b1@b; a final ! closes one
+		s.places(args)
 	case "for":
 		s.pass(args[0])
 	case "conductor": // a new one takes over
@@ -218,6 +222,8 @@ func (s *stage) run(words []string) {
 		for _, a := range args {
 			s.must(s.world.Sicken(s.id(a), true))
 		}
+	case "stumble", "stand": // it runs and is not ready, but need not be replaced
+		s.must(s.world.Stumble(s.id(args[0]), cmd == "stumble"))
 	case "heal":
 		for _, a := range args {
 			s.must(s.world.Sicken(s.id(a), false))
@@ -250,6 +256,31 @@ func (s *stage) run(words []string) {
 	default:
 		s.t.Fatalf("unknown command %q", cmd)
 	}
+}
+
+// places says where instances may be put.
+func (s *stage) places(args []string) {
+	s.world.Places = nil
+	for _, a := range args {
+		closed := strings.HasSuffix(a, "!")
+		name, zone, _ := strings.Cut(strings.TrimSuffix(a, "!"), "@")
+		s.world.Places = append(s.world.Places, glint.Place{Name: name, Zone: zone, Closed: closed})
+	}
+}
+
+// order says a person's word: its service if it concerns one, a number for scale, and why.
+func (s *stage) order(kind string, args []string) {
+	o := glint.Order{Stack: stack, Kind: glint.OrderKind(kind), By: "ann", At: s.world.Now()}
+	if len(args) > 0 && slices.ContainsFunc(s.head().Services, func(f glint.Fleet) bool { return f.Name == args[0] }) {
+		o.Service, args = args[0], args[1:]
+	}
+	if len(args) > 0 && kind == "scale" {
+		o.Wanted, _ = strconv.Atoi(args[0])
+		args = args[1:]
+	}
+	o.Comment = strings.Join(args, " ")
+	_, err := s.store.AddOrder(context.Background(), o)
+	s.must(err)
 }
 
 func (s *stage) must(err error) {
@@ -347,6 +378,24 @@ func parseOption(rel *glint.Release, s *glint.Service, opt string) {
 		s.Update.StartWithin = glint.Duration(d)
 	case "grace":
 		s.Update.Grace = glint.Duration(d)
+	case "canary":
+		s.Update.Canary = n
+	case "bake":
+		s.Update.Bake = glint.Duration(d)
+	case "manual":
+		s.Update.Manual = true
+	case "warm":
+		s.Update.Warm = glint.Duration(d)
+	case "standby":
+		s.Standby = n
+	case "min":
+		s.Min, s.Instances = n, n
+	case "max":
+		s.Max = n
+	case "after":
+		s.After = strings.Split(v, ",")
+	case "task":
+		s.Task, s.Template.Ports, s.Template.Health = true, nil, nil
 	case "max_age":
 		s.MaxAge = glint.Duration(d)
 	case "do":

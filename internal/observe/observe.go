@@ -106,7 +106,7 @@ func (o *Observer) Look(ctx context.Context, bp glint.Blueprint) glint.Observati
 	defer cancel()
 	listing, status := o.listings.start(o), o.statuses.start(o)
 	seen, err := listing.wait(ctx)
-	obs := glint.Observation{At: seen.At.UTC(), Complete: seen.Complete && err == nil, Silent: slices.Clone(seen.Silent)}
+	obs := glint.Observation{At: seen.At.UTC(), Complete: seen.Complete && err == nil, Silent: slices.Clone(seen.Silent), Places: seen.Places}
 	if seen.At.IsZero() {
 		obs.At = time.Now().UTC()
 	}

@@ -18,9 +18,9 @@ func Actions(b glint.Blueprint, seen glint.Observation) []glint.Action {
 		for _, m := range f.Members {
 			inst, here := seen.Instance(b.ID(f.Name, m))
 			switch {
-			case m.Stays() && (!here && seen.Complete || here && (inst.State == glint.Accepted || inst.State == glint.Held)):
+			case m.Stays() && m.Warm.IsZero() && (!here && seen.Complete || here && unmade(m, inst)):
 				steps = append(steps, glint.Action{Verb: glint.Create, ID: b.ID(f.Name, m), Spec: &glint.InstanceSpec{
-					ID: b.ID(f.Name, m), Version: m.Version, Template: f.Templates[m.Version], Names: names,
+					ID: b.ID(f.Name, m), Version: m.Version, Template: f.Templates[m.Version], Place: m.Place, Held: m.Held, Names: names,
 				}})
 			case !m.Ending.IsZero() && here:
 				steps = append(steps, glint.Action{Verb: glint.Destroy, ID: inst.ID, Reason: m.Reason, Grace: f.Grace})
@@ -33,6 +33,11 @@ func Actions(b glint.Blueprint, seen glint.Observation) []glint.Action {
 		}
 	}
 	return steps
+}
+
+// unmade reports whether what was seen is not yet as far as the blueprint wants it.
+func unmade(m glint.Member, inst glint.Instance) bool {
+	return inst.State == glint.Accepted || inst.State == glint.Held && !m.Held
 }
 
 // Routes is the routing table that b decides on.

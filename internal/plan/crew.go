@@ -18,35 +18,59 @@ type cause struct {
 // unwanted names the members that stay and have no place in the fleet, by number. All reasons for which an instance
 // that could stay up must go are found here and nowhere else, because they share one budget.
 func (p *planner) unwanted(s glint.Service, f glint.Fleet) map[int]cause {
-	why, left := map[int]cause{}, s.Instances
+	why, left := map[int]cause{}, p.places(s, f)
+	moments, frozen := lastMoments(s, f, p.have.Stack), p.frozen(f)
+	if frozen && p.next.Paused != nil {
+		p.note(f.Name, glint.Member{}, "its rollout stands still: %s", pausedText(*p.next.Paused))
+	}
 	for _, m := range p.byWorth(f) {
-		inst, here := p.instance(f.Name, m)
-		switch order, ordered := p.ordered(f.Name, m); {
-		case !m.Stays():
-		case m.Version != f.Target && slices.Contains(f.Rejected, m.Version):
-			why[m.N] = cause{glint.RejectedFor, "its version failed"}
+		if !m.Counts() {
+			continue
+		}
+		w, bad := p.flaw(s, f, m, moments)
+		switch {
+		case bad:
+			why[m.N] = w
+		case left[m.Version] > 0:
+			left[m.Version]--
 		case m.Version != f.Target && f.Phase != glint.Emptying && f.Phase != glint.Empty:
-			why[m.N] = cause{glint.Superseded, fmt.Sprintf("r%d wants another version", p.target)}
-		case here && inst.Version != m.Version:
-			why[m.N] = cause{glint.Drifted, "it is not of the version it was made from"}
-		case here && len(inst.Deviations) > 0:
-			why[m.N] = cause{glint.Drifted, inst.Deviations[0]}
-		case here && inst.Tainted != "":
-			why[m.N] = cause{glint.Tainted, inst.Tainted}
-		case ordered:
-			why[m.N] = cause{glint.Requested, order}
-		case s.MaxAge > 0 && !p.now.Before(m.Created.Add(s.MaxAge.D())):
-			why[m.N] = cause{glint.Expired, fmt.Sprintf("older than %s", s.MaxAge)}
-		case left <= 0:
-			why[m.N] = cause{glint.Surplus, fmt.Sprintf("%d wanted", s.Instances)}
-		default:
-			left--
-			if s.MaxAge > 0 {
-				p.wakeAt(m.Created.Add(s.MaxAge.D()))
+			if !frozen {
+				why[m.N] = cause{glint.Superseded, fmt.Sprintf("r%d wants another version", p.target)}
 			}
+		default:
+			why[m.N] = cause{glint.Surplus, fmt.Sprintf("%d wanted", s.Instances)}
 		}
 	}
 	return why
+}
+
+// flaw says what is wrong with a member itself, whatever its place. Moments may be nil where age does not matter.
+func (p *planner) flaw(s glint.Service, f glint.Fleet, m glint.Member, moments map[int]time.Time) (cause, bool) {
+	inst, here := p.instance(f.Name, m)
+	order, ordered := p.ordered(f.Name, m)
+	last, ages := moments[m.N]
+	if !ages && s.MaxAge > 0 { // a spare: it has no place in the order in which the others grow old
+		last, ages = m.Created.Add(s.MaxAge.D()), true
+	}
+	switch {
+	case m.Version != f.Target && slices.Contains(f.Rejected, m.Version):
+		return cause{glint.RejectedFor, "its version failed"}, true
+	case here && inst.Version != m.Version:
+		return cause{glint.Drifted, "it is not of the version it was made from"}, true
+	case here && len(inst.Deviations) > 0:
+		return cause{glint.Drifted, inst.Deviations[0]}, true
+	case here && inst.Tainted != "":
+		return cause{glint.Tainted, inst.Tainted}, true
+	case ordered:
+		return cause{glint.Requested, order}, true
+	case f.Renew != nil && m.N <= f.Renew.Upto:
+		return cause{glint.Requested, orderText(glint.Order{By: f.Renew.By, Comment: f.Renew.Comment}, "asked for new ones")}, true
+	case ages && !p.now.Before(last):
+		return cause{glint.Expired, fmt.Sprintf("%s old; none may be older than %s", p.now.Sub(m.Created).Round(time.Second), s.MaxAge)}, true
+	case ages:
+		p.wakeAt(last)
+	}
+	return cause{}, false
 }
 
 // byWorth orders members by how much they are worth keeping: those that take traffic first, then the younger.
@@ -75,22 +99,32 @@ func (p *planner) ordered(service string, m glint.Member) (string, bool) {
 	id := p.next.ID(service, m)
 	for _, o := range p.in.Orders {
 		if o.Instance == id {
-			return orderText(o), true
+			return orderText(o, "asked"), true
 		}
 	}
 	return "", false
 }
 
-func orderText(o glint.Order) string {
-	if o.Comment != "" {
-		return fmt.Sprintf("%s asked: %s", o.By, o.Comment)
+// renew takes up a person's word to replace everybody, and forgets it once that is done.
+func (p *planner) renew(s glint.Service, f *glint.Fleet) {
+	for _, o := range p.orders {
+		if o.Kind == glint.OrderRegenerate && !s.Task && (o.Service == "" || o.Service == f.Name) {
+			f.Renew = &glint.Renewal{Word: *word(o), Upto: f.Last}
+		}
 	}
-	return o.By + " asked"
+	if f.Renew != nil && !slices.ContainsFunc(f.Members, func(m glint.Member) bool { return m.N <= f.Renew.Upto }) {
+		f.Renew = nil
+	}
+}
+
+// oldFirst reports whether an instance must be gone before another takes its place.
+func oldFirst(s glint.Service) bool {
+	return s.Task || s.Update.Strategy == glint.Recreate || s.Template.Exclusive()
 }
 
 // floor is how many ready members Glint leaves standing by its own doing.
 func floor(s glint.Service) int {
-	if s.Update.Strategy == glint.Recreate || s.Template.Exclusive() {
+	if oldFirst(s) {
 		return 0
 	}
 	return max(s.Instances-s.Update.Unavailable, 0)
@@ -100,7 +134,7 @@ func floor(s glint.Service) int {
 // they cost nothing. When all fail at once, they count as if they worked: whatever the fault is, fewer of them is worse.
 func (p *planner) relieve(s glint.Service, f *glint.Fleet, why map[int]cause) {
 	brake := p.brake(*f)
-	serves := func(m glint.Member) bool { return m.Stays() && m.Routed && (brake || p.ready(f.Name, m)) }
+	serves := func(m glint.Member) bool { return m.Counts() && m.Routed && (brake || p.ready(f.Name, m)) }
 	available := 0
 	for _, m := range f.Members {
 		if serves(m) {
@@ -126,7 +160,11 @@ func (p *planner) relieve(s glint.Service, f *glint.Fleet, why map[int]cause) {
 			}
 			available--
 		}
-		p.dispatch(m, w.reason, w.because)
+		if p.keepsWarm(s, *f, *m, w) {
+			m.Warm = p.now.Add(s.Update.Warm.D())
+		} else {
+			p.dispatch(m, w.reason, w.because)
+		}
 	}
 }
 
@@ -162,69 +200,102 @@ func (p *planner) declaredBusy() bool {
 	if p.target != p.have.Target {
 		return len(p.release.Services) > 0
 	}
-	for _, s := range p.release.Services {
-		f, _ := p.have.Fleet(s.Name)
-		if f.Phase != glint.Steady || f.Target != s.Template.Version() {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.release.Services, func(s glint.Service) bool { return !p.done(s.Name) })
 }
 
 // maxAsked is how many instances of a service a platform is asked for before it has accepted them. Whoever waits longer
 // than it may take to start would count as one that does not start.
 const maxAsked = 32
 
-// recruit gives out numbers for the members that are missing, as far as surge allows.
+// recruit gives places to standbys, and gives out numbers for the members that are missing, as far as surge allows.
 func (p *planner) recruit(s glint.Service, f *glint.Fleet, why map[int]cause) {
-	staying, wanted, asked := 0, 0, 0
+	missing := p.missing(s, *f, why)
+	total, at := 0, p.chooser(*f)
+	for _, n := range missing {
+		total += max(n, 0)
+	}
+	if total == 0 {
+		p.hold(s, f, at)
+		return
+	}
+	staying, asked := counting(*f), 0
 	for _, m := range f.Members {
-		if !m.Stays() {
-			continue
-		}
-		staying++
-		if _, here := p.instance(f.Name, m); !here && !m.Seen {
+		if _, here := p.instance(f.Name, m); m.Stays() && !here && !m.Seen {
 			asked++
 		}
-		if _, leaves := why[m.N]; !leaves {
-			wanted++
-		}
 	}
-	missing := s.Instances - wanted
 	room := s.Instances + max(s.Update.Surge, 0) - staying
-	if s.Update.Strategy == glint.Recreate || s.Template.Exclusive() {
+	if oldFirst(s) {
 		room = s.Instances - len(f.Members) // what only one may hold must be free first
 	}
+	if room <= 0 && len(f.Members) > staying && staying < s.Instances {
+		p.note(f.Name, glint.Member{}, "%d missing; waits until what only one may hold is free", total)
+	}
+	vacancies := vacant(*f, why)
+	take := func() (n int) {
+		if len(vacancies) > 0 {
+			n, vacancies = vacancies[0], vacancies[1:]
+		}
+		return n
+	}
+	for i, v := range []glint.Digest{f.Stable, f.Target} { // what is proven first
+		if i == 0 && v == f.Target || missing[v] <= 0 || p.held(f, v, missing[v]) {
+			continue
+		}
+		for ; missing[v] > 0 && room > 0; missing[v], room = missing[v]-1, room-1 {
+			if v == f.Target {
+				if m := p.letGo(f); m != nil {
+					m.For = take()
+					continue
+				}
+			}
+			if asked++; asked > maxAsked {
+				p.note(f.Name, glint.Member{}, "%d missing; waits until the platform has accepted those it was asked for, %d at a time", total, maxAsked)
+				return
+			}
+			place, ok := at.next()
+			if !ok {
+				p.note(f.Name, glint.Member{}, "%d missing; no place takes new instances", total)
+				return
+			}
+			f.Last++
+			f.Members = append(f.Members, glint.Member{N: f.Last, Version: v, Created: p.now, Place: place, For: take()})
+		}
+	}
+}
+
+// missing counts what is missing of each version.
+func (p *planner) missing(s glint.Service, f glint.Fleet, why map[int]cause) map[glint.Digest]int {
+	missing := p.places(s, f)
+	if p.waiting[f.Name] && (f.Phase == glint.Awaiting || f.Phase == glint.Emptying) {
+		return nil
+	}
+	for _, m := range f.Members {
+		if _, leaves := why[m.N]; m.Counts() && !leaves {
+			missing[m.Version]--
+		}
+	}
+	return missing
+}
+
+// held reports whether nobody may join now, though some are missing, and says why.
+func (p *planner) held(f *glint.Fleet, v glint.Digest, missing int) bool {
+	again := f.Retry
+	if v != f.Target {
+		again = f.Heal
+	}
 	switch {
-	case missing <= 0:
-		return
-	case slices.Contains(f.Rejected, f.Target):
+	case v == f.Target && slices.Contains(f.Rejected, f.Target):
 		p.note(f.Name, glint.Member{}, "version %s is rejected; to try it again: glint apply --retry", f.Target.Short())
-		return
 	case !p.seen.Complete:
 		p.note(f.Name, glint.Member{}, "%d missing; waits until all places answer", missing)
-		return
-	case p.now.Before(f.Retry) && f.Retry.Sub(p.now) <= maxBackoff: // more: the clock was set back
-		p.note(f.Name, glint.Member{}, "%d missing; after %d failures the next try is at %s", missing, f.Failed, f.Retry.UTC().Format(time.TimeOnly))
-		p.wakeAt(f.Retry)
-		return
-	case room <= 0 && len(f.Members) > staying && staying < s.Instances:
-		p.note(f.Name, glint.Member{}, "%d missing; waits until what only one may hold is free", missing)
+	case p.now.Before(again) && again.Sub(p.now) <= maxBackoff: // more: the clock was set back
+		p.note(f.Name, glint.Member{}, "%d missing; after %d failures the next try is at %s", missing, max(f.Failed, 1), clockText(again))
+		p.wakeAt(again)
+	default:
+		return false
 	}
-	joins := min(missing, room)
-	if joins > maxAsked-asked {
-		joins = max(maxAsked-asked, 0)
-		p.note(f.Name, glint.Member{}, "%d missing; waits until the platform has accepted those it was asked for, %d at a time", missing, maxAsked)
-	}
-	places := vacant(*f, why)
-	for range joins {
-		f.Last++
-		m := glint.Member{N: f.Last, Version: f.Target, Created: p.now}
-		if len(places) > 0 {
-			m.For, places = places[0], places[1:]
-		}
-		f.Members = append(f.Members, m)
-	}
+	return true
 }
 
 // vacant lists the numbers of members that leave or will have to, and whose place nobody takes yet.
@@ -246,13 +317,13 @@ func vacant(f glint.Fleet, why map[int]cause) []int {
 }
 
 // route gives traffic to the members that are wanted and ready.
-func (p *planner) route(f *glint.Fleet) {
+func (p *planner) route(s glint.Service, f *glint.Fleet) {
 	brake := p.brake(*f)
 	for i := range f.Members {
 		m := &f.Members[i]
 		inst, here := p.instance(f.Name, *m)
 		switch {
-		case !m.Stays():
+		case !m.Counts() || s.Task: // nobody sends a task requests
 			m.Routed = false
 		case !here && p.seen.Complete, here && inst.State != glint.Running:
 			m.Routed = false
@@ -260,73 +331,6 @@ func (p *planner) route(f *glint.Fleet) {
 		case brake: // all fail at once: keep the last routes
 		default:
 			m.Routed = p.ready(f.Name, *m) && m.Address != ""
-		}
-	}
-}
-
-// steadyFor is how long a fleet must run well before its failures are forgotten.
-const steadyFor = time.Minute
-
-// settle ends a rollout when every place is taken by a ready member of the target version.
-func (p *planner) settle(s glint.Service, declared bool, f *glint.Fleet) {
-	if !declared {
-		p.settleUndeclared(f)
-		return
-	}
-	serving, others := 0, 0
-	youngest := time.Time{}
-	for _, m := range f.Members {
-		switch {
-		case !m.Stays():
-		case m.Version != f.Target:
-			others++
-		case m.Routed && p.ready(f.Name, m):
-			serving++
-			if m.Created.After(youngest) {
-				youngest = m.Created
-			}
-		}
-	}
-	if serving < s.Instances || others > 0 || !p.seen.Complete && f.Phase != glint.Steady {
-		p.busy = true
-		p.keepTemplates(f)
-		return
-	}
-	if f.Phase != glint.Steady {
-		p.enter(f, glint.Steady)
-		if serving > 0 { // a version is stable only once it has been seen to work
-			f.Stable = f.Target
-		}
-	}
-	if f.Failed > 0 {
-		if well := youngest.Add(steadyFor); !p.now.Before(well) {
-			f.Failed, f.Retry = 0, time.Time{}
-		} else {
-			p.wakeAt(well)
-		}
-	}
-	p.keepTemplates(f)
-}
-
-func (p *planner) settleUndeclared(f *glint.Fleet) {
-	if len(f.Members) > 0 {
-		p.enter(f, glint.Emptying)
-		p.keepTemplates(f)
-		return
-	}
-	p.enter(f, glint.Empty)
-	f.Templates, f.Target, f.Stable, f.Failed, f.Retry = nil, "", "", 0, time.Time{}
-}
-
-// keepTemplates forgets what no member is made from and nobody may want again.
-func (p *planner) keepTemplates(f *glint.Fleet) {
-	used := map[glint.Digest]bool{f.Stable: true, f.Target: true}
-	for _, m := range f.Members {
-		used[m.Version] = true
-	}
-	for v := range f.Templates {
-		if !used[v] {
-			delete(f.Templates, v)
 		}
 	}
 }

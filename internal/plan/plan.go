@@ -4,7 +4,6 @@
 package plan
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"reflect"
@@ -16,13 +15,13 @@ import (
 
 // Version is the planner's own version, kept with every step: the same arguments give the same answer for ever,
 // per version. It rises with each change that decides differently.
-const Version = 1
+const Version = 2
 
 // An Intent is what people asked for.
 type Intent struct {
 	Head     glint.Revision        // the newest revision
 	Releases map[int]glint.Release // by revision: at least Head's, and the blueprint's Target and Stable where it has them
-	Orders   []glint.Order         // a person's words about single instances
+	Orders   []glint.Order         // a person's words about what runs, by ID
 }
 
 // A Decision is the planner's answer.
@@ -34,11 +33,12 @@ type Decision struct {
 
 // Next decides what should follow have, given what people want and what was seen.
 func Next(in Intent, have glint.Blueprint, seen glint.Observation, now time.Time) Decision {
-	p := &planner{in: in, have: have, seen: seen, now: now, here: map[string]map[int]*glint.Instance{}}
+	p := &planner{in: in, have: have, seen: seen, now: now, here: map[string]map[int]*glint.Instance{}, waiting: map[string]bool{}, failed: map[string]bool{}}
 	p.index()
 	p.next = have
 	p.next.Number++
 	p.revision()
+	p.words()
 	release, ok := in.Releases[p.next.Target]
 	if !ok && p.next.Target != 0 {
 		return Decision{Blueprint: have, Notes: []glint.Note{{Text: fmt.Sprintf("r%d cannot be read; waits", p.next.Target)}}}
@@ -85,36 +85,53 @@ type planner struct {
 	seen    glint.Observation
 	here    map[string]map[int]*glint.Instance // what was seen of this stack and epoch, by service and number
 	now     time.Time
+	orders  []glint.Order   // those that were not taken up before this turn
+	waiting map[string]bool // services whose new version has to wait
+	failed  map[string]bool // services of which a member failed in this turn
 	notes   []glint.Note
 	wake    time.Time
 	busy    bool // some declared fleet is not steady yet
 }
 
-// revision takes up the newest revision, once.
-func (p *planner) revision() {
-	if p.in.Head.Number <= p.have.Revision {
+// assess takes in what was seen of one service, and may reject its version. The order of the lines is the policy.
+func (p *planner) assess(name string, f glint.Fleet) glint.Fleet {
+	f.Name = name
+	f.Members = slices.Clone(f.Members)
+	f.Templates = maps.Clone(f.Templates)
+	f.Rejected = slices.Clone(f.Rejected)
+	f.Done = slices.Clone(f.Done)
+	s, declared := p.release.Service(name)
+	if declared {
+		p.adopt(s, &f) // which version is wanted?
+		p.scale(s, &f) // how many are wanted?
+	}
+	s, _ = p.service(f)
+	p.dismiss(&f)    // who is gone, and who may go for good?
+	p.judge(s, &f)   // who cannot stay, whatever it costs?
+	p.verdict(s, &f) // is the version any good?
+	p.lost(s, &f)
+	p.renew(s, &f)
+	return f
+}
+
+// staff decides who leaves, who joins and who takes traffic. In a turn that rejects a revision nobody leaves and nobody
+// joins: what this revision wants no longer counts, and what the stable one wants is for the next turn to say.
+func (p *planner) staff(f *glint.Fleet) {
+	s, declared := p.service(*f)
+	if rejecting := p.target != p.next.Target; rejecting {
+		p.route(s, f)
+		p.busy = true
 		return
 	}
-	p.next.Revision, p.next.Target, p.next.Rejected = p.in.Head.Number, p.in.Head.Number, nil
-	if p.in.Head.Kind == glint.KindDestroy {
-		p.next.Stable = 0 // there is no way back from a person's word to end the stack
+	why := p.unwanted(s, *f) // who has no place, and why?
+	if declared || !p.othersBusy(*f) {
+		p.relieve(s, f, why) // who of them may leave, within the budget?
+		p.cool(s, declared, f)
 	}
-}
-
-// troubles passes on what could not be carried out: a wait must say for what.
-func (p *planner) troubles() {
-	for _, t := range p.seen.Troubles {
-		p.notes = append(p.notes, glint.Note{Service: t.ID.Service, ID: t.ID, Text: fmt.Sprintf("%s does not work: %s; is tried again", t.Verb, t.Text)})
-	}
-}
-
-func (p *planner) trouble(service string, m glint.Member) string {
-	for _, t := range p.seen.Troubles {
-		if t.ID == p.next.ID(service, m) {
-			return t.Text
-		}
-	}
-	return ""
+	p.recruit(s, f, why) // who is missing?
+	p.route(s, f)        // who takes traffic?
+	p.bake(s, f)         // may the others follow the canary?
+	p.settle(s, declared, f)
 }
 
 // names lists the declared services and those that still have a fleet, sorted.
@@ -129,273 +146,19 @@ func (p *planner) names() []string {
 	return slices.Sorted(maps.Keys(set))
 }
 
-// service returns what is declared of a service. One that is no longer declared is wanted no more times.
+// service returns what is wanted of a service now: its number of instances is the one that was asked for, and a task that
+// is done wants none. A service that is no longer declared is wanted no more times.
 func (p *planner) service(f glint.Fleet) (s glint.Service, declared bool) {
-	if s, declared = p.release.Service(f.Name); declared {
-		return s, true
-	}
-	return glint.Service{Name: f.Name, Update: glint.Update{Grace: f.Grace, Surge: 1}}, false
-}
-
-// assess takes in what was seen of one service, and may reject its version. The order of the lines is the policy.
-func (p *planner) assess(name string, f glint.Fleet) glint.Fleet {
-	f.Name = name
-	f.Members = slices.Clone(f.Members)
-	f.Templates = maps.Clone(f.Templates)
-	f.Rejected = slices.Clone(f.Rejected)
-	s, declared := p.service(f)
-	p.adopt(s, declared, &f) // which version is wanted?
-	p.dismiss(&f)            // who is gone, and who may go for good?
-	p.judge(s, &f)           // who cannot stay, whatever it costs?
-	p.verdict(s, &f)         // is the version any good?
-	return f
-}
-
-// staff decides who leaves, who joins and who takes traffic. In a turn that rejects a revision nobody leaves and nobody
-// joins: what this revision wants no longer counts, and what the stable one wants is for the next turn to say.
-func (p *planner) staff(f *glint.Fleet) {
-	s, declared := p.service(*f)
-	if rejecting := p.target != p.next.Target; rejecting {
-		p.route(f)
-		p.busy = true
-		return
-	}
-	why := p.unwanted(s, *f) // who has no place, and why?
-	if declared || !p.othersBusy(*f) {
-		p.relieve(s, f, why) // who of them may leave, within the budget?
-	}
-	p.recruit(s, f, why) // who is missing?
-	p.route(f)           // who takes traffic?
-	p.settle(s, declared, f)
-}
-
-// adopt makes the declared version the target.
-func (p *planner) adopt(s glint.Service, declared bool, f *glint.Fleet) {
-	if !declared {
-		return
-	}
-	f.Grace = s.Update.Grace
-	v := s.Template.Version()
-	again := p.in.Head.Retry && p.next.Revision > p.have.Revision
-	if again {
-		f.Rejected = nil
-	}
+	s, declared = p.release.Service(f.Name)
 	switch {
-	case v != f.Target || f.Phase == glint.Empty || f.Phase == glint.Emptying || again && f.Phase != glint.Steady:
-		if f.Templates == nil {
-			f.Templates = map[glint.Digest]glint.Template{}
-		}
-		f.Templates[v] = s.Template
-		f.Target, f.Failed, f.Retry = v, 0, time.Time{}
-		p.enter(f, p.rollout())
-	case p.next.Target != p.have.Target && len(f.Members) != s.Instances:
-		p.enter(f, p.rollout())
+	case !declared:
+		return glint.Service{Name: f.Name, Update: glint.Update{Grace: f.Grace, Surge: 1}}, false
+	case s.Task && !wantsRun(f):
+		s.Instances = 0
+	default:
+		s.Instances = f.Wants(s)
 	}
-	if slices.Contains(f.Rejected, v) && s.Instances > 0 {
-		p.reject(s.Name, *f, glint.Member{}, "it failed before; to try it again: glint apply --retry")
-	}
-}
-
-// rollout names the phase of a change: forward, or back to what worked.
-func (p *planner) rollout() glint.Phase {
-	if p.next.Rejected != nil {
-		return glint.Returning
-	}
-	return glint.RollingTo
-}
-
-// dismiss forgets members that are gone, and gives those over to destruction that the balancers have forgotten and
-// that have finished their requests.
-func (p *planner) dismiss(f *glint.Fleet) {
-	f.Members = slices.DeleteFunc(f.Members, func(m glint.Member) bool {
-		_, here := p.instance(f.Name, m)
-		return !m.Stays() && !here && p.seen.Complete // not seen is not gone, unless all answered
-	})
-	for i := range f.Members {
-		m := &f.Members[i]
-		if m.Stays() || !m.Ending.IsZero() {
-			continue
-		}
-		inst, here := p.instance(f.Name, *m)
-		if !here {
-			p.note(f.Name, *m, "cannot be seen; waits until all places answer")
-			continue
-		}
-		if m.Out.IsZero() && p.seen.Acked() < m.Gone {
-			p.note(f.Name, *m, "waits until the balancers have forgotten it (generation %d of %d in force)", p.seen.Acked(), m.Gone)
-			continue
-		}
-		if m.Out.IsZero() || m.Out.After(p.now) { // the second: the clock was set back, and grace is not longer for that
-			m.Out = p.now // grace counts from here: until now it was still sent requests
-		}
-		deadline := m.Out.Add(f.Grace.D())
-		switch {
-		case inst.State == glint.Dead || inst.InFlight == 0 || !m.Seen && m.Gone == 0 || !p.now.Before(deadline):
-			m.Ending = p.now
-		default:
-			p.note(f.Name, *m, "drains: %s in flight, until %s at the latest", inFlight(inst.InFlight), deadline.UTC().Format(time.TimeOnly))
-			p.wakeAt(deadline)
-		}
-	}
-}
-
-func inFlight(n int) string {
-	if n < 0 {
-		return "an unknown number"
-	}
-	return fmt.Sprint(n)
-}
-
-// judge sends off members that are of no use to anyone. That costs no budget: they are down already.
-func (p *planner) judge(s glint.Service, f *glint.Fleet) {
-	brake := p.brake(*f)
-	for i := range f.Members {
-		m := &f.Members[i]
-		if !m.Stays() {
-			continue
-		}
-		inst, here := p.instance(f.Name, *m)
-		late := m.Created.Add(s.Update.StartWithin.D())
-		if inst.Created.After(m.Created) { // its platform had others to make before
-			late = inst.Created.Add(s.Update.StartWithin.D())
-		}
-		switch {
-		case here && inst.State == glint.Dead:
-			p.fail(s, f, m, glint.Lost, exited(inst))
-		case here && p.ready(f.Name, *m):
-			m.Seen, m.Address = true, cmp.Or(m.Address, inst.Address)
-		case here && m.Seen && inst.Health.Known && !inst.Health.Live && brake:
-			p.note(f.Name, *m, "%s; so do all others at once: the fault is elsewhere, nothing is replaced", inst.Health.Detail)
-		case here && inst.Health.Known && !inst.Health.Live:
-			p.fail(s, f, m, glint.Unhealthy, inst.Health.Detail)
-		case !here && p.seen.Complete && m.Seen:
-			p.fail(s, f, m, glint.Lost, "it vanished from its platform")
-		case !m.Seen && (here || p.seen.Complete) && s.Update.StartWithin > 0 && !p.now.Before(late):
-			p.fail(s, f, m, glint.Unhealthy, fmt.Sprintf("not ready within %s: %s", s.Update.StartWithin, cmp.Or(inst.Health.Detail, p.trouble(f.Name, *m), "nobody has asked it")))
-		case !m.Seen:
-			p.wakeAt(late)
-		}
-	}
-}
-
-// brake reports whether all members that once worked fail at the same time: then the fault is not theirs. Whoever is dead,
-// or was not seen or not asked, says nothing about the others.
-func (p *planner) brake(f glint.Fleet) bool {
-	sick := 0
-	for _, m := range f.Members {
-		inst, here := p.instance(f.Name, m)
-		switch {
-		case !m.Stays() || !m.Seen || !here || inst.State != glint.Running || !inst.Health.Known:
-		case inst.Health.Ready:
-			return false
-		default:
-			sick++
-		}
-	}
-	return sick > 1
-}
-
-// crashLoop is how young an instance that fails must be to count as one that never worked.
-const crashLoop = 10 * time.Second
-
-// fail sends off a member that is down, and holds the next one back if this keeps happening.
-//
-// Where all that fail have worked as part of a fleet, they may have one cause outside of it, such as a database that is away.
-// Then a hundred that fail once are one failure, not a hundred: else the pause would outlast the cause by far.
-func (p *planner) fail(s glint.Service, f *glint.Fleet, m *glint.Member, why glint.Reason, because string) {
-	if m.Version == f.Target && (f.Phase == glint.RollingTo || !m.Seen || p.now.Sub(m.Created) < crashLoop) {
-		f.Failed++
-		rounds := f.Failed
-		if n := s.Instances; n > 1 && (f.Phase == glint.Steady || p.proven(*f)) {
-			rounds = (f.Failed + n - 1) / n
-		}
-		f.Retry = p.now.Add(backoff(rounds))
-	}
-	p.dispatch(m, why, because)
-}
-
-// maxBackoff is the longest pause between two tries.
-const maxBackoff = 5 * time.Minute
-
-// backoff is nothing after the first failure, then 1s, doubled each time.
-func backoff(failures int) time.Duration {
-	if failures <= 1 {
-		return 0
-	}
-	return min(time.Second<<min(failures-2, 20), maxBackoff)
-}
-
-func exited(inst *glint.Instance) string {
-	e := inst.Exit
-	switch {
-	case e == nil:
-		return "its program ended"
-	case e.Failure != "":
-		return e.Failure
-	case e.OutOfMemory:
-		return "killed by the kernel: out of memory"
-	case e.Signal != "":
-		return "killed by " + e.Signal
-	case e.Code < 0:
-		return "its program ended; how is not known"
-	case !inst.Started.IsZero() && e.At.After(inst.Started):
-		return fmt.Sprintf("exited %d after %s", e.Code, e.At.Sub(inst.Started).Round(time.Millisecond))
-	}
-	return fmt.Sprintf("exited %d", e.Code)
-}
-
-// verdict rejects a version whose instances failed as often as its service allows. What has worked as part of the
-// stable revision is never rejected: then the fault is elsewhere, and it is tried again with growing pauses.
-func (p *planner) verdict(s glint.Service, f *glint.Fleet) {
-	if f.Failed < max(s.Update.Tries, 1) || f.Phase != glint.RollingTo || slices.Contains(f.Rejected, f.Target) || p.proven(*f) {
-		return
-	}
-	f.Rejected = append(f.Rejected, f.Target)
-	if len(f.Rejected) > maxRejected {
-		f.Rejected = f.Rejected[1:]
-	}
-	var last glint.Member
-	for _, m := range f.Members {
-		if m.Version == f.Target && !m.Stays() && m.N > last.N {
-			last = m
-		}
-	}
-	p.reject(s.Name, *f, last, fmt.Sprintf("%s %s, %d of %d tries", glint.ID{Service: s.Name, N: last.N}.Short(), last.Because, min(f.Failed, max(s.Update.Tries, 1)), max(s.Update.Tries, 1)))
-}
-
-// maxRejected bounds how many failed versions a fleet remembers.
-const maxRejected = 16
-
-// proven reports whether the fleet's target is what the stable revision asks for, and was seen to work.
-func (p *planner) proven(f glint.Fleet) bool {
-	stable, ok := p.in.Releases[p.next.Stable].Service(f.Name)
-	return p.next.Stable != 0 && ok && f.Stable == f.Target && stable.Template.Version() == f.Target
-}
-
-// reject turns the whole stack back to the revision that was last seen to work, if there is one.
-func (p *planner) reject(service string, f glint.Fleet, m glint.Member, because string) {
-	if p.next.Rejected != nil {
-		return
-	}
-	r := &glint.Rejection{Revision: p.next.Target, Service: service, Version: f.Target, Because: because}
-	if m.N > 0 {
-		r.Instance = p.next.ID(service, m)
-	}
-	p.next.Rejected = r
-	if p.next.Stable != 0 {
-		p.next.Target = p.next.Stable // taken up in the next turn, by every fleet alike
-	}
-}
-
-func (p *planner) enter(f *glint.Fleet, phase glint.Phase) {
-	if f.Phase != phase {
-		f.Phase, f.Since = phase, p.now
-	}
-}
-
-// dispatch tells a member to go. It is never called back.
-func (p *planner) dispatch(m *glint.Member, why glint.Reason, because string) {
-	m.Leaving, m.Reason, m.Because = p.now, why, because
+	return s, true
 }
 
 // index finds what was seen by service and number: a plan asks for each instance many times.
@@ -433,6 +196,22 @@ func (p *planner) ready(service string, m glint.Member) bool {
 	return here && inst.State == glint.Running && inst.Health.Known && inst.Health.Ready
 }
 
+// troubles passes on what could not be carried out: a wait must say for what.
+func (p *planner) troubles() {
+	for _, t := range p.seen.Troubles {
+		p.notes = append(p.notes, glint.Note{Service: t.ID.Service, ID: t.ID, Text: fmt.Sprintf("%s does not work: %s; is tried again", t.Verb, t.Text)})
+	}
+}
+
+func (p *planner) trouble(service string, m glint.Member) string {
+	for _, t := range p.seen.Troubles {
+		if t.ID == p.next.ID(service, m) {
+			return t.Text
+		}
+	}
+	return ""
+}
+
 func (p *planner) note(service string, m glint.Member, format string, args ...any) {
 	n := glint.Note{Service: service, Text: fmt.Sprintf(format, args...)}
 	if m.N > 0 {
@@ -448,3 +227,11 @@ func (p *planner) wakeAt(t time.Time) {
 		p.wake = t
 	}
 }
+
+// dispatch tells a member to go. It is never called back.
+func (p *planner) dispatch(m *glint.Member, why glint.Reason, because string) {
+	m.Leaving, m.Reason, m.Because = p.now, why, because
+}
+
+// clockText writes a time of day as notes have it: in UTC, to the second.
+func clockText(t time.Time) string { return t.UTC().Format(time.TimeOnly) }

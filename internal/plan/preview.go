@@ -26,16 +26,21 @@ func Preview(in Intent, have glint.Blueprint, seen glint.Observation, now time.T
 		d := Next(in, have, seen, now)
 		steps := Actions(d.Blueprint, seen)
 		if d.Blueprint.Number == have.Number && len(steps) == 0 {
-			return stages, true
+			out := Outcome(have, have.Revision)
+			if d.Wake.IsZero() || out != glint.InProgress && out != glint.RollingBack {
+				return stages, true
+			}
+			now = d.Wake // only time is waited for, such as the end of a bake
+			continue
 		}
 		stages = append(stages, Stage{Blueprint: d.Blueprint, Actions: steps, Events: Story(in, have, d.Blueprint, seen), Notes: d.Notes})
-		have, seen = d.Blueprint, obey(d.Blueprint, seen, steps, now)
+		have, seen = d.Blueprint, obey(in.Releases[d.Blueprint.Target], d.Blueprint, seen, steps, now)
 	}
 	return stages, false
 }
 
 // obey is the world after it has done all that it was told, at once and without fault.
-func obey(b glint.Blueprint, seen glint.Observation, steps []glint.Action, now time.Time) glint.Observation {
+func obey(rel glint.Release, b glint.Blueprint, seen glint.Observation, steps []glint.Action, now time.Time) glint.Observation {
 	after := glint.Observation{At: now, Complete: true, Acks: []glint.Ack{{Member: "preview", Generation: b.Routes, Kind: glint.Proven}}}
 	gone := map[glint.ID]bool{}
 	for _, a := range steps {
@@ -54,7 +59,14 @@ func obey(b glint.Blueprint, seen glint.Observation, steps []glint.Action, now t
 				inst = glint.Instance{ID: id, Version: m.Version, Address: "0.0.0.0", State: glint.Running, Health: glint.Health{Known: true, Ready: true, Live: true}}
 			}
 			inst.InFlight = 0
-			if m.Stays() && inst.State != glint.Dead {
+			s, _ := rel.Service(f.Name)
+			switch {
+			case !m.Stays() || inst.State == glint.Dead:
+			case m.Held:
+				inst.State, inst.Health = glint.Held, glint.Health{}
+			case s.Task:
+				inst.State, inst.Exit = glint.Dead, &glint.Exit{At: now}
+			default:
 				inst.State, inst.Health = glint.Running, glint.Health{Known: true, Ready: true, Live: true}
 			}
 			after.Instances = append(after.Instances, inst)

@@ -55,7 +55,7 @@ func (p *planner) edges() {
 
 func leaving(b glint.Blueprint) bool {
 	for _, f := range b.Services {
-		if slices.ContainsFunc(f.Members, func(m glint.Member) bool { return !m.Stays() }) {
+		if slices.ContainsFunc(f.Members, func(m glint.Member) bool { return !m.Stays() || !m.Warm.IsZero() }) {
 			return true
 		}
 	}
@@ -87,7 +87,9 @@ func (p *planner) hosts() {
 // takes reports whether the target's service has as many members in the routes as its floor asks for.
 func (p *planner) takes(t glint.Target) bool {
 	n := p.standing(t)
-	s, declared := p.release.Service(t.Service)
+	f, _ := p.next.Fleet(t.Service)
+	f.Name = t.Service
+	s, declared := p.service(f)
 	return n > 0 && (!declared || n >= floor(s))
 }
 

@@ -39,12 +39,20 @@ func (t *teller) tell(e glint.Event) {
 }
 
 func (t *teller) revisions(in Intent) {
+	for _, o := range in.Orders {
+		if o.ID > t.before.Ordered && o.ID <= t.after.Ordered {
+			t.tell(glint.Event{Kind: glint.EventOrder, Service: o.Service, ID: o.Instance, Text: orderTold(o)})
+		}
+	}
 	if t.after.Revision == t.before.Revision {
 		return
 	}
 	text := fmt.Sprintf("r%d taken up: %s by %s", in.Head.Number, in.Head.Kind, in.Head.By)
 	if in.Head.From > 0 {
 		text = fmt.Sprintf("r%d taken up: %s to r%d by %s", in.Head.Number, in.Head.Kind, in.Head.From, in.Head.By)
+	}
+	if in.Head.Kind == glint.KindApply && in.Head.From > 0 {
+		text = fmt.Sprintf("r%d taken up: apply by %s, from r%d", in.Head.Number, in.Head.By, in.Head.From)
 	}
 	if in.Head.Comment != "" {
 		text += ": " + in.Head.Comment
@@ -58,29 +66,100 @@ func (t *teller) fleet(was, is glint.Fleet) {
 			t.tell(glint.Event{Kind: glint.EventPhase, Service: is.Name, Text: text})
 		}
 	}
-	for _, m := range is.Members {
-		old, had := was.Member(m.N)
-		t.member(is, old, m, had)
+	if was.Wanted != is.Wanted && is.Wanted > 0 {
+		t.tell(glint.Event{Kind: glint.EventPhase, Service: is.Name, Text: fmt.Sprintf("%d instances are wanted now", is.Wanted)})
 	}
+	if was.Baking.IsZero() != is.Baking.IsZero() && is.Phase == glint.Canary {
+		text := "canary: all of it works; it bakes"
+		if is.Baking.IsZero() {
+			text = "canary: a part of it does not work any more; it must bake anew"
+		}
+		t.tell(glint.Event{Kind: glint.EventPhase, Service: is.Name, Text: text})
+	}
+	t.results(was, is)
+	old := numbered(was)
+	for _, m := range is.Members {
+		before, had := old[m.N]
+		t.member(is, before, m, had)
+	}
+	kept := numbered(is)
 	for _, m := range was.Members {
-		if _, kept := is.Member(m.N); !kept {
+		if _, kept := kept[m.N]; !kept {
 			t.tell(glint.Event{Kind: glint.EventGone, Service: is.Name, ID: t.after.ID(is.Name, m), Reason: m.Reason, Text: "is gone"})
 		}
 	}
+}
+
+// numbered finds members by number: a story of ten thousand asks for each of them.
+func numbered(f glint.Fleet) map[int]glint.Member {
+	all := make(map[int]glint.Member, len(f.Members))
+	for _, m := range f.Members {
+		all[m.N] = m
+	}
+	return all
+}
+
+// results tells how a task came out.
+func (t *teller) results(was, is glint.Fleet) {
+	for _, r := range is.Done {
+		if old, had := was.Result(r.Version); had && old == r {
+			continue
+		}
+		t.tell(glint.Event{Kind: glint.EventVerdict, Service: is.Name, ID: r.Instance, Text: fmt.Sprintf("task %s: %s", r.Outcome, r.Because)})
+	}
+}
+
+// orderTold writes a person's word as history has it.
+func orderTold(o glint.Order) string {
+	what := string(o.Kind)
+	switch {
+	case o.Kind == glint.OrderReplace:
+		what += " " + o.Instance.Short()
+	case o.Kind == glint.OrderScale:
+		what += fmt.Sprintf(" %s to %d", o.Service, o.Wanted)
+	case o.Service != "":
+		what += " " + o.Service
+	}
+	return orderText(o, "said: "+what)
 }
 
 func (t *teller) member(f glint.Fleet, old, m glint.Member, had bool) {
 	id := t.after.ID(f.Name, m)
 	if !had {
 		e := glint.Event{Kind: glint.EventCreate, Service: f.Name, ID: id, Text: "created, version " + m.Version.Short()}
+		if m.Held {
+			e.Text += ", as a standby"
+		}
+		if m.Place != "" {
+			e.Text += ", at " + m.Place
+		}
 		if place, ok := f.Member(m.For); ok {
 			e.For, e.Reason = t.after.ID(f.Name, place), place.Reason
 			e.Text += ", for " + e.For.Short()
 		}
 		t.tell(e)
 	}
-	if m.Seen && !old.Seen {
+	if had && old.Held && !m.Held {
+		e := glint.Event{Kind: glint.EventCreate, Service: f.Name, ID: id, Text: "let go: a standby takes a place"}
+		if place, ok := f.Member(m.For); ok {
+			e.For, e.Reason = t.after.ID(f.Name, place), place.Reason
+			e.Text += ", that of " + e.For.Short()
+		}
+		t.tell(e)
+	}
+	switch {
+	case !m.Seen || old.Seen:
+	case !m.Let.IsZero():
+		t.tell(glint.Event{Kind: glint.EventReady, Service: f.Name, ID: id, Text: fmt.Sprintf("ready %s after it was let go", t.seen.At.Sub(m.Let).Round(1e6))})
+	default:
 		t.tell(glint.Event{Kind: glint.EventReady, Service: f.Name, ID: id, Text: fmt.Sprintf("ready %s after its number was given out", t.seen.At.Sub(m.Created).Round(1e6))})
+	}
+	if old.Warm.IsZero() != m.Warm.IsZero() && m.Stays() {
+		text := "is wanted again"
+		if !m.Warm.IsZero() {
+			text = "is kept warm"
+		}
+		t.tell(glint.Event{Kind: glint.EventRoute, Service: f.Name, ID: id, Text: text})
 	}
 	if m.Routed != old.Routed {
 		text := "takes traffic"
@@ -110,8 +189,15 @@ func (t *teller) member(f glint.Fleet, old, m glint.Member, had bool) {
 
 func phaseText(was, is glint.Fleet) string {
 	switch is.Phase {
+	case glint.Awaiting:
+		return "waits for its turn to begin"
+	case glint.Canary:
+		return fmt.Sprintf("tries version %s beside %s", is.Target.Short(), is.Stable.Short())
 	case glint.RollingTo:
-		if was.Target == "" || was.Phase == glint.Empty {
+		if was.Phase == glint.Canary && was.Target == is.Target {
+			return fmt.Sprintf("the canary is promoted: rolls to version %s", is.Target.Short())
+		}
+		if was.Target == "" || was.Phase == glint.Empty || was.Phase == glint.Awaiting {
 			return "begins with version " + is.Target.Short()
 		}
 		if was.Target == is.Target {

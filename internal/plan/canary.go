@@ -1,0 +1,147 @@
+package plan
+
+import (
+	"time"
+
+	"github.com/glint-infra/glint"
+)
+
+// needsCanary reports whether a new version must prove itself beside the stable one. What a person returns to has proven
+// itself already.
+func (p *planner) needsCanary(s glint.Service, f glint.Fleet, v glint.Digest) bool {
+	return p.canary(s, f) > 0 && v != f.Stable && f.Stable != "" && p.in.Head.Kind != glint.KindRollback && stable(f) > 0
+}
+
+// canary is how many members of a new version prove themselves, 0 where none can: all would be the canary then.
+func (p *planner) canary(s glint.Service, f glint.Fleet) int {
+	if s.Update.Canary >= f.Wants(s) || oldFirst(s) {
+		return 0
+	}
+	return s.Update.Canary
+}
+
+// stable counts the members of the stable version that do the service's work.
+func stable(f glint.Fleet) int {
+	n := 0
+	for _, m := range f.Members {
+		if m.Counts() && m.Version == f.Stable {
+			n++
+		}
+	}
+	return n
+}
+
+func counting(f glint.Fleet) int {
+	n := 0
+	for _, m := range f.Members {
+		if m.Counts() {
+			n++
+		}
+	}
+	return n
+}
+
+// frozen reports whether the fleet stands still in the midst of a rollout: by a person's word, or because a newer version has
+// to wait.
+func (p *planner) frozen(f glint.Fleet) bool {
+	return (p.next.Paused != nil || p.waiting[f.Name]) && p.onTrial(f) && f.Stable != "" && f.Stable != f.Target
+}
+
+// places says how many members of each version the fleet is to have.
+func (p *planner) places(s glint.Service, f glint.Fleet) map[glint.Digest]int {
+	switch {
+	case p.frozen(f): // those of the new version there are; the stable one has the other places
+		n := 0
+		for _, m := range f.Members {
+			if m.Counts() && m.Version == f.Target {
+				n++
+			}
+		}
+		return map[glint.Digest]int{f.Target: n, f.Stable: max(stable(f), s.Instances-n)}
+	case f.Phase == glint.Canary:
+		n := p.canary(s, f)
+		if n == 0 {
+			break
+		}
+		return map[glint.Digest]int{f.Target: n, f.Stable: s.Instances - n}
+	}
+	return map[glint.Digest]int{f.Target: s.Instances}
+}
+
+// bake lets the others follow the canary once all of it has worked long enough without a break, or a person has promoted it.
+// A break counts as a failure: a version that cannot stay ready is not to be tried for ever.
+func (p *planner) bake(s glint.Service, f *glint.Fleet) {
+	if f.Phase != glint.Canary {
+		f.Baking, f.Promoted = time.Time{}, nil
+		return
+	}
+	for _, o := range p.orders {
+		if o.Kind == glint.OrderPromote && (o.Service == "" || o.Service == f.Name) {
+			f.Promoted = word(o)
+		}
+	}
+	n := p.canary(s, *f)
+	if n == 0 && p.next.Paused == nil { // no longer declared, or all would be the canary
+		p.roll(f)
+		return
+	}
+	switch working, broken := p.working(*f); {
+	case !f.Baking.IsZero() && broken:
+		if !p.failed[f.Name] && !p.brake(*f) {
+			f.Failed++
+		}
+		f.Baking = time.Time{}
+	case working < n || f.Baking.IsZero() && p.seen.Acked() < p.have.Routes:
+		p.note(f.Name, glint.Member{}, "canary: %d of %d work", working, n)
+		return
+	case f.Baking.IsZero() || f.Baking.After(p.now): // the second: the clock was set back
+		f.Baking = p.now
+	}
+	if !f.Baking.IsZero() {
+		p.promote(s, f)
+	}
+}
+
+func (p *planner) promote(s glint.Service, f *glint.Fleet) {
+	until := f.Baking.Add(s.Update.Bake.D())
+	switch baked := !p.now.Before(until); {
+	case p.next.Paused != nil:
+		p.note(f.Name, glint.Member{}, "canary: works since %s; %s", clockText(f.Baking), pausedText(*p.next.Paused))
+	case f.Promoted != nil || baked && !s.Update.Manual:
+		p.roll(f)
+	case !baked:
+		p.note(f.Name, glint.Member{}, "canary: must work until %s; to go on now: glint promote", clockText(until))
+		p.wakeAt(until)
+	default:
+		p.note(f.Name, glint.Member{}, "canary: has worked for %s; waits for a person: glint promote, or glint abort", s.Update.Bake)
+	}
+}
+
+// roll lets the target take all places.
+func (p *planner) roll(f *glint.Fleet) {
+	f.Baking, f.Promoted = time.Time{}, nil
+	p.enter(f, glint.RollingTo)
+	p.busy = true
+	p.wakeAt(p.now.Add(1)) // at once
+}
+
+// working counts the members of the canary that take traffic and can, and says whether one of those that baked cannot any
+// more. What was not seen or not asked is neither.
+func (p *planner) working(f glint.Fleet) (n int, broken bool) {
+	was, _ := p.have.Fleet(f.Name)
+	for _, m := range f.Members {
+		if m.Version != f.Target {
+			continue
+		}
+		old, had := was.Member(m.N)
+		inst, here := p.instance(f.Name, m)
+		switch {
+		case m.Counts() && m.Routed && p.ready(f.Name, m):
+			n++
+		case !had || !old.Routed: // it did not bake
+		case !m.Stays() && old.Stays(), here && inst.State == glint.Running && inst.Health.Known && !inst.Health.Ready:
+			broken = true
+		}
+	}
+	return n, broken
+}
