@@ -6,236 +6,165 @@ package check
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/glint-infra/glint"
 )
 
 // Step reports why after must not follow before: release is the one that after.Target names, seen is what was seen when
-// it was decided. The error lists every objection.
+// it was decided. The error lists every objection. It takes time linear in the number of members, but for the look-ups
+// in seen.
 func Step(before, after glint.Blueprint, release glint.Release, seen glint.Observation) error {
 	j := &judge{before: before, after: after, release: release, seen: seen}
+	j.look()
 	j.chain()
-	for _, f := range after.Services {
-		was, _ := before.Fleet(f.Name)
-		j.numbers(was, f)
-		j.members(was, f)
-		j.capacity(was, f)
-		j.claims(f)
+	j.moment()
+	for i := range j.fleets {
+		j.fleet(&j.fleets[i])
 	}
-	for _, f := range before.Services {
-		if _, kept := after.Fleet(f.Name); !kept {
-			j.bad("%s: its fleet would be forgotten, and its numbers given out again", f.Name)
-		}
+	for _, f := range j.forgotten {
+		j.bad("%s: its fleet would be forgotten, and its numbers given out again", f)
 	}
+	j.claims()
 	j.routes()
 	return errors.Join(j.errs...)
+}
+
+// fleet asks every question about one fleet.
+func (j *judge) fleet(c *change) {
+	j.numbers(c)
+	j.templates(c)
+	j.members(c)
+	j.reasons(c)
+	j.spares(c)
+	j.places(c)
+	j.capacity(c)
+	j.brake(c)
+	j.scale(c)
+	j.phase(c)
+	j.target(c)
+	j.canary(c)
+	j.pause(c)
+	j.rejections(c)
+	j.renewal(c)
+	j.task(c)
+	j.holders(c)
 }
 
 type judge struct {
 	before, after glint.Blueprint
 	release       glint.Release
 	seen          glint.Observation
+	services      map[string]glint.Service // of release
+	fleets        []change                 // of after, in its order
+	byName        map[string]int           // where in fleets
+	forgotten     []string                 // names of fleets of before that after lacks
 	errs          []error
+}
+
+// A change is one fleet before and after, and what was seen of it, each looked up once.
+type change struct {
+	was, is  glint.Fleet
+	had      bool // there was such a fleet
+	service  glint.Service
+	declared bool
+	wants    int    // how many are wanted after
+	members  []pair // of is, in its order
+	dropped  []pair // of was, and no longer in is
+}
+
+// A pair is one member before and after.
+type pair struct {
+	old, m glint.Member
+	had    bool // it was a member before
+	inst   glint.Instance
+	here   bool // inst was seen
 }
 
 func (j *judge) bad(format string, args ...any) { j.errs = append(j.errs, fmt.Errorf(format, args...)) }
 
-func (j *judge) chain() {
-	b, a := j.before, j.after
-	if a.Stack != b.Stack || a.Epoch != b.Epoch {
-		j.bad("blueprint of %s (epoch %s) cannot follow one of %s (epoch %s)", a.Stack, a.Epoch, b.Stack, b.Epoch)
+// look pairs everything before with everything after.
+func (j *judge) look() {
+	j.services = make(map[string]glint.Service, len(j.release.Services))
+	for _, s := range j.release.Services {
+		j.services[s.Name] = s
 	}
-	if a.Number != b.Number+1 {
-		j.bad("blueprint %d does not follow %d", a.Number, b.Number)
+	was := make(map[string]glint.Fleet, len(j.before.Services))
+	for _, f := range j.before.Services {
+		was[f.Name] = f
 	}
-	if a.Revision < b.Revision {
-		j.bad("revision would go back from r%d to r%d", b.Revision, a.Revision)
-	}
-	if a.Routes < b.Routes || a.Routes > b.Routes+1 {
-		j.bad("routes generation %d does not follow %d", a.Routes, b.Routes)
-	}
-	if a.Rejected != nil && a.Stable != 0 && a.Target == a.Rejected.Revision {
-		j.bad("r%d is rejected and would still be carried out", a.Target)
-	}
-}
-
-// numbers: none is given out twice, none is skipped back.
-func (j *judge) numbers(was, is glint.Fleet) {
-	if is.Last < was.Last {
-		j.bad("%s: number %d would be given out twice", is.Name, was.Last)
-	}
-	taken := map[int]bool{}
-	for _, m := range is.Members {
-		_, had := was.Member(m.N)
-		switch {
-		case taken[m.N]:
-			j.bad("%s: has number %d twice", is.Name, m.N)
-		case m.N > is.Last:
-			j.bad("%s: number %d was never given out", is.Name, m.N)
-		case !had && m.N <= was.Last:
-			j.bad("%s: number %d would be given out twice", is.Name, m.N)
-		}
-		taken[m.N] = true
-		if _, ok := is.Templates[m.Version]; !ok {
-			j.bad("%s.%d: nobody knows any more what version %s is", is.Name, m.N, m.Version.Short())
-		}
-		if !had && slices.Contains(is.Rejected, m.Version) {
-			j.bad("%s.%d: would be of version %s, which is rejected", is.Name, m.N, m.Version.Short())
-		}
-	}
-}
-
-// members: an instance is never changed, never called back, and never destroyed while requests may still reach it.
-func (j *judge) members(was, is glint.Fleet) {
-	for _, old := range was.Members {
-		m, kept := is.Member(old.N)
-		inst, here := j.seen.Instance(j.before.ID(was.Name, old))
-		switch {
-		case !kept && old.Stays():
-			j.bad("%s.%d: would be forgotten without having been told to go", was.Name, old.N)
-			continue
-		case !kept && here:
-			j.bad("%s.%d: is still there (%s) and would be forgotten", was.Name, old.N, inst.State)
-			continue
-		case !kept && !j.seen.Complete:
-			j.bad("%s.%d: was not seen, which is not the same as gone", was.Name, old.N)
-			continue
-		case !kept:
-			continue
-		}
-		if m.Version != old.Version || !m.Created.Equal(old.Created) || old.Address != "" && m.Address != old.Address {
-			j.bad("%s.%d: would be changed in place", was.Name, old.N)
-		}
-		if !old.Stays() && (m.Stays() || !m.Leaving.Equal(old.Leaving)) {
-			j.bad("%s.%d: would be called back", was.Name, old.N)
-		}
-	}
-	for _, m := range is.Members {
-		old, _ := was.Member(m.N)
-		j.member(is, old, m)
-	}
-}
-
-func (j *judge) member(f glint.Fleet, old, m glint.Member) {
-	inst, here := j.seen.Instance(j.after.ID(f.Name, m))
-	if !m.Stays() && m.Reason == "" {
-		j.bad("%s.%d: would leave without a reason", f.Name, m.N)
-	}
-	if !m.Stays() && m.Routed {
-		j.bad("%s.%d: would leave and still take traffic", f.Name, m.N)
-	}
-	if !m.Stays() && old.Stays() && !here && !j.seen.Complete {
-		j.bad("%s.%d: would be told to go without having been seen", f.Name, m.N)
-	}
-	if m.Routed && !old.Routed && !(here && inst.State == glint.Running && inst.Health.Ready) {
-		j.bad("%s.%d: would take traffic and was not seen to be ready", f.Name, m.N)
-	}
-	if m.Routed && m.Address == "" {
-		j.bad("%s.%d: would take traffic and has no address", f.Name, m.N)
-	}
-	if m.Ending.IsZero() || !old.Ending.IsZero() {
-		return
-	}
-	switch {
-	case m.Stays() || old.Routed:
-		j.bad("%s.%d: would be destroyed and still takes traffic", f.Name, m.N)
-	case m.Out.IsZero() || old.Out.IsZero() && j.seen.Acked() < m.Gone: // proven once is proven
-		j.bad("%s.%d: would be destroyed before the balancers have forgotten it (generation %d, acknowledged %d)", f.Name, m.N, m.Gone, j.seen.Acked())
-	case here && inst.State != glint.Dead && inst.InFlight != 0 && m.Gone > 0 && m.Ending.Before(m.Out.Add(f.Grace.D())):
-		j.bad("%s.%d: would be destroyed with %d in flight before its grace is over", f.Name, m.N, inst.InFlight)
-	}
-}
-
-// capacity: what could serve is never brought below the floor by Glint's own doing, and surge is kept.
-func (j *judge) capacity(was, is glint.Fleet) {
-	s, declared := j.release.Service(is.Name)
-	could, would, size, sizeBefore := 0, 0, 0, 0
-	for _, m := range was.Members {
-		if m.Stays() {
-			sizeBefore++
-		}
-		if m.Routed && j.able(was.Name, m) {
-			could++
-		}
-	}
-	for _, m := range is.Members {
-		if m.Stays() {
-			size++
-		}
-		if m.Routed && j.able(is.Name, m) {
-			would++
-		}
-	}
-	floor := max(s.Instances-s.Update.Unavailable, 0)
-	if !declared || s.Update.Strategy == glint.Recreate || s.Template.Exclusive() {
-		floor = 0
-	}
-	if would < could && would < floor {
-		j.bad("%s: %d would take traffic, fewer than %d, and %d could", is.Name, would, floor, could)
-	}
-	if most := s.Instances + s.Update.Surge; size > most && size > sizeBefore {
-		j.bad("%s: %d instances, more than %d", is.Name, size, most)
-	}
-}
-
-// able reports whether a routed member can serve, as far as is known: one that nobody has asked yet may well.
-func (j *judge) able(service string, m glint.Member) bool {
-	inst, here := j.seen.Instance(j.before.ID(service, m))
-	return here && inst.State == glint.Running && (inst.Health.Ready || !inst.Health.Known)
-}
-
-// claims: a volume has one holder.
-func (j *judge) claims(f glint.Fleet) {
-	was, _ := j.before.Fleet(f.Name)
-	if n := holders(f); n > 1 && n > holders(was) {
-		j.bad("%s: %d instances would hold its volume", f.Name, n)
-	}
-	for _, c := range j.after.Volumes {
-		if c.Service != f.Name {
-			continue
-		}
-		if m, ok := f.Member(c.Holder.N); !ok || !f.Templates[m.Version].Exclusive() {
-			j.bad("%s: volume %s is claimed by %s, which is not a member", f.Name, c.Volume, c.Holder)
-		}
-	}
-}
-
-func holders(f glint.Fleet) int {
-	n := 0
-	for _, m := range f.Members {
-		if f.Templates[m.Version].Exclusive() {
-			n++
-		}
-	}
-	return n
-}
-
-// routes: whoever takes or loses traffic does so in a new generation, and nobody leaves the routes unnoticed.
-func (j *judge) routes() {
-	changed := !maps.Equal(routed(j.before), routed(j.after)) || !slices.Equal(j.before.Hosts, j.after.Hosts) || !slices.Equal(j.before.Edges, j.after.Edges)
-	if changed && j.after.Routes == j.before.Routes {
-		j.bad("routes would change within generation %d", j.after.Routes)
-	}
+	j.fleets = make([]change, 0, len(j.after.Services))
+	j.byName = make(map[string]int, len(j.after.Services))
 	for _, f := range j.after.Services {
-		was, _ := j.before.Fleet(f.Name)
-		for _, m := range f.Members {
-			if old, _ := was.Member(m.N); old.Routed && !m.Routed && m.Gone != j.after.Routes {
-				j.bad("%s.%d: leaves the routes in generation %d, which does not say so", f.Name, m.N, j.after.Routes)
-			}
+		old, had := was[f.Name]
+		s, declared := j.services[f.Name]
+		c := change{was: old, is: f, had: had, service: s, declared: declared, wants: f.Wants(s)}
+		j.pairs(&c)
+		j.byName[f.Name] = len(j.fleets)
+		j.fleets = append(j.fleets, c)
+	}
+	for _, f := range j.before.Services {
+		if _, kept := j.byName[f.Name]; !kept {
+			j.forgotten = append(j.forgotten, f.Name)
 		}
 	}
 }
 
-func routed(b glint.Blueprint) map[string]string {
-	all := map[string]string{}
-	for _, f := range b.Services {
-		for _, m := range f.Members {
-			if m.Routed {
-				all[b.ID(f.Name, m).Key()] = m.Address
-			}
+func (j *judge) pairs(c *change) {
+	at := make(map[int]int, len(c.was.Members))
+	for i, m := range c.was.Members {
+		at[m.N] = i
+	}
+	kept := make([]bool, len(c.was.Members))
+	c.members = make([]pair, 0, len(c.is.Members))
+	for _, m := range c.is.Members {
+		p := pair{m: m}
+		if i, had := at[m.N]; had {
+			p.old, p.had, kept[i] = c.was.Members[i], true, true
+		}
+		p.inst, p.here = j.seen.Instance(j.after.ID(c.is.Name, m))
+		c.members = append(c.members, p)
+	}
+	for i, m := range c.was.Members {
+		if !kept[i] {
+			p := pair{old: m, had: true}
+			p.inst, p.here = j.seen.Instance(j.before.ID(c.is.Name, m))
+			c.dropped = append(c.dropped, p)
 		}
 	}
-	return all
 }
+
+// find returns the change of the named fleet, nil where after has none.
+func (j *judge) find(name string) *change {
+	i, ok := j.byName[name]
+	if !ok {
+		return nil
+	}
+	return &j.fleets[i]
+}
+
+// leaves reports whether the member is told to go in this step.
+func (p pair) leaves() bool { return p.old.Stays() && !p.m.Stays() }
+
+// cools reports whether the member is taken out of service in this step, to be kept warm.
+func (p pair) cools() bool { return p.m.Stays() && p.old.Warm.IsZero() && !p.m.Warm.IsZero() }
+
+// returns reports whether a member that was kept warm counts again.
+func (p pair) returns() bool { return p.had && p.old.Stays() && !p.old.Warm.IsZero() && p.m.Counts() }
+
+// joins reports whether the member begins to count in this step without having been kept warm: made, or let go.
+func (p pair) joins() bool { return p.m.Counts() && !p.returns() && (!p.had || !p.old.Counts()) }
+
+// running reports whether its program was seen to run.
+func (p pair) running() bool { return p.here && p.inst.State == glint.Running }
+
+// ready reports whether it was seen to be ready.
+func (p pair) ready() bool { return p.running() && p.inst.Health.Ready }
+
+// able reports whether it can serve, as far as is known: one that nobody could ask may well.
+func (p pair) able() bool { return p.running() && (p.inst.Health.Ready || !p.inst.Health.Known) }
+
+// vanished reports whether it is known not to exist: not seen is not gone, unless all was seen.
+func (j *judge) vanished(p pair) bool { return !p.here && j.seen.Complete }
+
+func (c *change) rejected(v glint.Digest) bool { return slices.Contains(c.is.Rejected, v) }

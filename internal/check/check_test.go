@@ -49,8 +49,10 @@ func (s *scene) forget(n int) {
 func (s *scene) unsee(n int) {
 	s.seen.Instances = append(s.seen.Instances[:n-1], s.seen.Instances[n:]...)
 }
+
+// leave tells a member to go, for a reason that nothing which is seen contradicts.
 func (s *scene) leave(n int, m *glint.Member) {
-	m.Leaving, m.Reason, m.Routed = noon, glint.Superseded, false
+	m.Leaving, m.Reason, m.Because, m.Routed = noon, glint.Unhealthy, "does not answer", false
 }
 
 // join adds a member that is not ready yet.
@@ -100,15 +102,13 @@ func TestStep(t *testing.T) {
 		{"leave unready", func(s *scene) { s.out(1) }, ""},
 		{"leave with a successor", func(s *scene) {
 			s.release.Services[0].Instances = 2
-			s.leave(1, s.member(1))
-			s.after.Routes++
-			s.member(1).Gone = 5
+			s.out(1)
 		}, ""},
 		{"end when drained", func(s *scene) { s.gone(1); s.member(1).Ending = noon }, ""},
 		{"end when grace is over", func(s *scene) {
 			s.gone(1)
 			s.inst(1).InFlight = 3
-			s.member(1).Ending = noon.Add(time.Minute)
+			s.past(1).Out, s.member(1).Ending = noon, noon.Add(time.Minute)
 		}, ""},
 		{"end what was proven before", func(s *scene) {
 			s.gone(1)
@@ -144,11 +144,11 @@ func TestStep(t *testing.T) {
 		{"routed unready", func(s *scene) { s.past(1).Routed = false; s.sick(1); s.after.Routes++ }, "not seen to be ready"},
 		{"routed dead", func(s *scene) { s.past(1).Routed = false; s.inst(1).State = glint.Dead; s.after.Routes++ }, "not seen to be ready"},
 		{"routed without address", func(s *scene) { s.past(1).Address, s.member(1).Address = "", "" }, "has no address"},
-		{"ended while wanted", func(s *scene) { s.member(1).Ending = noon }, "still takes traffic"},
+		{"ended while wanted", func(s *scene) { s.member(1).Ending = noon }, "without having been told to go"},
 		{"ended at once", func(s *scene) { s.out(1); s.member(1).Ending = noon }, "still takes traffic"},
-		{"ended unacknowledged", func(s *scene) { s.gone(1); s.member(1).Ending = noon; s.seen.Acks[0].Generation = 3 }, "before the balancers have forgotten"},
+		{"ended unacknowledged", func(s *scene) { s.gone(1); s.member(1).Ending = noon; s.seen.Acks[0].Generation = 3 }, "forgotten by the balancers (generation 4, acknowledged 3)"},
 		{"ended without proof", func(s *scene) { s.gone(1); s.member(1).Ending, s.member(1).Out = noon, time.Time{} }, "before the balancers have forgotten"},
-		{"ended on hearsay", func(s *scene) { s.gone(1); s.member(1).Ending = noon; s.seen.Acks[0].Kind = glint.Unknown }, "before the balancers have forgotten"},
+		{"ended on hearsay", func(s *scene) { s.gone(1); s.member(1).Ending = noon; s.seen.Acks[0].Kind = glint.Unknown }, "forgotten by the balancers (generation 4, acknowledged 0)"},
 		{"ended in flight", func(s *scene) { s.gone(1); s.member(1).Ending = noon.Add(time.Second); s.inst(1).InFlight = 1 }, "1 in flight before its grace is over"},
 		{"ended with unknown in flight", func(s *scene) { s.gone(1); s.member(1).Ending = noon.Add(time.Second); s.inst(1).InFlight = -1 }, "in flight before its grace is over"},
 		{"below the floor", func(s *scene) {
