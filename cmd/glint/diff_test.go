@@ -58,7 +58,9 @@ func TestServiceText(t *testing.T) {
 		{func(s *glint.Service) { s.MaxAge = glint.Duration(7 * 24 * time.Hour) }, "1 instance, renewed within 7d", "max_age never → 7d"},
 		{func(s *glint.Service) { s.Ageless = "a game" }, "1 instance, never renewed (a game)", "max_age never → never (a game)"},
 		{func(s *glint.Service) { s.Task, s.Update.StartWithin = true, glint.Duration(time.Minute) }, "runs once, within 1m", "kind service → task, update (start_within 0s → 1m)"},
-		{func(s *glint.Service) { s.Update.Canary, s.Update.Bake, s.Update.Manual = 1, glint.Duration(time.Second), true }, "1 instance", "update (canary 0 → 1, bake 0s → 1s, promote auto → manual)"},
+		{func(s *glint.Service) {
+			s.Update.Canary, s.Update.Bake, s.Update.Manual = 1, glint.Duration(time.Second), true
+		}, "1 instance", "update (canary 0 → 1, bake 0s → 1s, promote auto → manual)"},
 		{func(s *glint.Service) { s.Update.Warm = glint.Duration(time.Minute) }, "1 instance", "update (warm 0s → 1m)"},
 	} {
 		s := plain

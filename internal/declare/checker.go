@@ -122,8 +122,8 @@ func (c *checker) label(n *node, b *hclsyntax.Block, desc *Block) {
 // form holds a text against what it may look like.
 func (c *checker) form(at hcl.Range, text string, f *Form) bool {
 	mend, ok := f.Check(text)
-	if len(text) > maxSnippet {
-		text = strings.ToValidUTF8(text[:maxSnippet/4], "") + "…"
+	if len(text) > maxQuoted {
+		text = strings.ToValidUTF8(text[:maxQuoted/2], "") + "…"
 	}
 	switch {
 	case ok:
@@ -154,6 +154,11 @@ func (c *checker) attributes(n *node, b *hclsyntax.Body) {
 		desc := n.body.attribute(a.Name)
 		if desc == nil {
 			n.meant(c.unknownAttribute(n, a), a.NameRange)
+			continue
+		}
+		if _, braces := a.Expr.(*hclsyntax.ObjectConsExpr); braces && desc.Short == a.Name {
+			c.fail(a.NameRange, a.Name+" with braces is a block", "%s", "write "+header(n.body.block(a.Name))+" … } without \"=\"")
+			n.attrs[a.Name] = &value{at: a.NameRange}
 			continue
 		}
 		v := c.value(a.Expr, desc.Type)

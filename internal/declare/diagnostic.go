@@ -40,6 +40,7 @@ type Diagnostics []Diagnostic
 const (
 	maxPrinted = 50   // findings that Text shows; nobody mends more in one go
 	maxKept    = 1000 // findings that are kept at all, so that a broken megabyte gives no gigabyte of findings
+	maxQuoted  = 80   // bytes of a wrong text that are repeated in a summary
 	maxSnippet = 240  // bytes of a source line that is still shown
 )
 

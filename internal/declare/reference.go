@@ -60,6 +60,10 @@ func (c *checker) reference(v *value, e hclsyntax.Expression, t *Type) {
 	ref, ok := e.(*hclsyntax.ScopeTraversalExpr)
 	if !ok {
 		if s, text := literal(e); text {
+			if meant := c.named(s, roots(t)); meant != "" && t.To != toPort {
+				c.fail(v.at, "wrong type", "did you mean %s, without quotes?", meant)
+				return
+			}
 			c.fail(v.at, "wrong type", "%s, without quotes, not %q", t.want(), s)
 			return
 		}
@@ -115,16 +119,24 @@ func (x index) of(kind string) (map[string]hcl.Range, bool) {
 	return nil, false
 }
 
-// alone speaks of a single word where a reference belongs: mostly the name without its kind.
-func (c *checker) alone(s step, words []string, t *Type) {
+// named returns the reference to what bears the name, or "".
+func (c *checker) named(name string, words []string) string {
 	for _, root := range words {
 		in, _ := c.index.of(root)
-		if _, ok := in[s.name]; ok {
-			c.fail(s.at, fmt.Sprintf("unknown name %q", s.name), "did you mean %s.%s? %s", root, s.name, t.want())
-			return
+		if _, ok := in[name]; ok {
+			return root + "." + name
 		}
 	}
-	c.fail(s.at, fmt.Sprintf("unknown name %q", s.name), "%s", t.want())
+	return ""
+}
+
+// alone speaks of a single word where a reference belongs: mostly the name without its kind.
+func (c *checker) alone(s step, words []string, t *Type) {
+	mend := t.want()
+	if meant := c.named(s.name, words); meant != "" {
+		mend = fmt.Sprintf("did you mean %s? %s", meant, mend)
+	}
+	c.fail(s.at, fmt.Sprintf("unknown name %q", s.name), "%s", mend)
 }
 
 // known refuses a reference that begins with another word.

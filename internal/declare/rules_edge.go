@@ -28,8 +28,11 @@ func (c *checker) routeRules(d *Declaration) {
 			c.fail(s.node.labelAt, "a routed service without a health check",
 				"nobody could tell when %s may take requests; add: health = http(\"/healthz\")", s.Name)
 		}
-		if s.counted() && s.Instances == 0 && s.Max == 0 {
+		switch none := s.counted() && s.Instances == 0; {
+		case none && s.Max == 0:
 			c.warn(n.where("to"), "a route to no instances", "service %q has instances = 0: every request gets 503", s.Name)
+		case none:
+			c.warn(n.where("to"), "a route to no instances", "service %q has min = 0: until more are asked for, every request gets 503", s.Name)
 		}
 	}
 }
@@ -66,7 +69,7 @@ func (c *checker) referenceRules(s *Service, allowed map[glint.Allow]Range) {
 				told[to] = true
 				if _, ok := allowed[glint.Allow{From: s.Name, To: to}]; !ok {
 					c.fail(v.items[i].at, fmt.Sprintf("%s may not reach port %q of %s", s.Name, to.Port, to.Service),
-						"add:\n\nallow {\n  from = service.%s\n  to   = service.%s.port.%s\n}", s.Name, to.Service, to.Port)
+						"add:\n\nallow {\n  from = %s.%s\n  to   = service.%s.port.%s\n}", s.node.kind, s.Name, to.Service, to.Port)
 				}
 			}
 		}

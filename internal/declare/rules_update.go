@@ -83,7 +83,7 @@ func (c *checker) canaryRules(s *Service) {
 		}
 		return
 	}
-	if most := s.most(); s.counted() && most > 0 && u.Canary >= most {
+	if most := s.most(); s.counted() && most > 0 && u.Canary >= most && u.Strategy != glint.Recreate && len(s.Volumes) == 0 {
 		mend := fmt.Sprintf("at most %d of %d, so that others serve beside it", most-1, most)
 		if most == 1 {
 			mend = "with one instance none would serve beside it: instances = 2, or leave canary out"
@@ -91,11 +91,12 @@ func (c *checker) canaryRules(s *Service) {
 		c.fail(n.where("canary"), "canary not below instances", "%s", mend)
 	}
 	if half := s.MaxAge / 2; s.node.sound("max_age") && n.sound("bake") && s.MaxAge > 0 && u.Bake > half {
-		at := n.where("bake")
-		if !n.has("bake") {
-			at = n.where("canary")
+		mend := fmt.Sprintf("at most half of max_age, %s: the canary grows old while it bakes", half)
+		if n.has("bake") {
+			c.fail(n.where("bake"), "bake too long", "%s", mend)
+		} else {
+			c.fail(n.where("canary"), "bake too long", "it is %s if nothing is said; %s", u.Bake, mend)
 		}
-		c.fail(at, "bake too long", "the canary bakes for %s and would grow too old meanwhile: at most half of max_age (%s)", u.Bake, half)
 	}
 }
 

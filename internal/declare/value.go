@@ -271,6 +271,8 @@ func (c *checker) quantity(v *value, e hclsyntax.Expression, t *Type) {
 	}
 	n, err := t.parse(s)
 	switch {
+	case err != nil && slices.ContainsFunc(t.Calls, func(f Call) bool { return f.Name == s }):
+		c.uncalled(s, e, t)
 	case err != nil && strings.Trim(s, "0123456789.") == "" && s != "":
 		c.fail(v.at, "unit missing", "%s", t.plain())
 	case err != nil:
@@ -290,7 +292,7 @@ func (c *checker) quantity(v *value, e hclsyntax.Expression, t *Type) {
 func (c *checker) uncalled(name string, e hclsyntax.Expression, t *Type) {
 	for _, f := range t.Calls {
 		if f.Name == name {
-			c.fail(e.Range(), name+" says more", "write %s", f.Example)
+			c.fail(e.Range(), name+" alone is not enough", "write %s", f.Example)
 			return
 		}
 	}
@@ -303,6 +305,12 @@ func (c *checker) list(v *value, e hclsyntax.Expression, t *Type) {
 		if s, text := literal(e); text && t.Elem.Kind == KindText {
 			c.fail(v.at, "wrong type", "want a list: write [%q]", s)
 			return
+		}
+		if s, text := literal(e); text && t.Elem.Kind == KindRef {
+			if meant := c.named(s, roots(t.Elem)); meant != "" {
+				c.fail(v.at, "wrong type", "want a list: write [%s]", meant)
+				return
+			}
 		}
 		if _, ref := e.(*hclsyntax.ScopeTraversalExpr); ref && t.Elem.Kind == KindRef {
 			c.fail(v.at, "wrong type", "want a list: write [%s]", v.at.SliceBytes(c.files[v.at.Filename]))

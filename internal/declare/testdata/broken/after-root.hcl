@@ -1,0 +1,16 @@
+stack "shop" {}
+image "web" {
+  from       = debian("bookworm")
+  entrypoint = ["/web"]
+}
+service "web" {
+  image = image.web
+  after = [tsak.migrate, data.db]
+}
+service "db" {
+  image = image.web
+  ports = { sql = 5432 }
+}
+task "migrate" {
+  image = image.web
+}

@@ -1,0 +1,17 @@
+stack "shop" {}
+image "web" {
+  from       = debian("bookworm")
+  entrypoint = ["/web"]
+}
+service "a" {
+  image = image.web
+  after = [service.b]
+}
+service "b" {
+  image = image.web
+  after = [service.a, service.c]
+}
+service "c" {
+  image = image.web
+  after = [service.b]
+}

@@ -1,0 +1,12 @@
+stack "shop" {}
+image "web" {
+  from       = debian("bookworm")
+  entrypoint = ["/web"]
+}
+service "web" {
+  image = image.web
+  instances = 3
+  update {
+    canary = 3
+  }
+}

@@ -1,0 +1,14 @@
+stack "shop" {}
+image "web" {
+  from       = debian("bookworm")
+  entrypoint = ["/web"]
+}
+service "web" {
+  image = image.web
+  instances = 3
+  update {
+    canary {
+      count = 1
+    }
+  }
+}

@@ -1,0 +1,16 @@
+stack "shop" {}
+image "web" {
+  from       = debian("bookworm")
+  entrypoint = ["/web"]
+}
+service "web" {
+  image = image.web
+  instances {
+    min = 2
+    max = 10
+  }
+  instances {
+    min = 3
+    max = 4
+  }
+}

@@ -1,0 +1,13 @@
+stack "shop" {}
+image "web" {
+  from       = debian("bookworm")
+  entrypoint = ["/web"]
+}
+service "web" {
+  image = image.web
+  instances {
+    min    = 2
+    max    = 10
+    wanted = 3
+  }
+}

@@ -1,0 +1,13 @@
+stack "shop" {}
+image "web" {
+  from       = debian("bookworm")
+  entrypoint = ["/web"]
+}
+service "web" {
+  image = image.web
+  standby = 1
+  volume "data" {
+    path = "/data"
+    size = "1GiB"
+  }
+}

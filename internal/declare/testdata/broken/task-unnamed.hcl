@@ -1,0 +1,8 @@
+stack "shop" {}
+image "web" {
+  from       = debian("bookworm")
+  entrypoint = ["/web"]
+}
+task {
+  image = image.web
+}

@@ -1,0 +1,12 @@
+stack "shop" {}
+image "web" {
+  from       = debian("bookworm")
+  entrypoint = ["/web"]
+}
+service "web" {
+  image = image.web
+  max_age = "1h"
+  update {
+    warm = "1h"
+  }
+}
