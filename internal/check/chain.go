@@ -57,8 +57,8 @@ func (j *judge) destination() {
 // stable: a revision becomes the place to return to only when all of it works.
 func (j *judge) stable() {
 	b, a := j.before, j.after
-	if a.Stable == b.Stable {
-		return
+	if a.Stable == b.Stable || a.Stable == 0 && (j.revised() || len(j.release.Services) == 0) {
+		return // nobody returns to what was before a stack was destroyed
 	}
 	if a.Stable < b.Stable || a.Stable != a.Target {
 		j.bad("r%d would be stable instead of r%d, and r%d is being carried out", a.Stable, b.Stable, a.Target)
@@ -128,7 +128,7 @@ func (p pair) stamps() (at []time.Time) {
 		at = append(at, p.m.Created)
 	}
 	for _, t := range [...][2]time.Time{{p.old.Leaving, p.m.Leaving}, {p.old.Let, p.m.Let}, {p.old.Out, p.m.Out}, {p.old.Ending, p.m.Ending}} {
-		if t[0].IsZero() && !t[1].IsZero() {
+		if !t[1].IsZero() && !t[1].Equal(t[0]) {
 			at = append(at, t[1])
 		}
 	}

@@ -164,7 +164,4 @@ func (p pair) ready() bool { return p.running() && p.inst.Health.Ready }
 // able reports whether it can serve, as far as is known: one that nobody could ask may well.
 func (p pair) able() bool { return p.running() && (p.inst.Health.Ready || !p.inst.Health.Known) }
 
-// vanished reports whether it is known not to exist: not seen is not gone, unless all was seen.
-func (j *judge) vanished(p pair) bool { return !p.here && j.seen.Complete }
-
 func (c *change) rejected(v glint.Digest) bool { return slices.Contains(c.is.Rejected, v) }

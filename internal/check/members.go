@@ -78,8 +78,11 @@ func (j *judge) same(c *change, p pair) {
 	if old.Seen && !m.Seen {
 		j.bad("%s.%d: was ready once, and that would be forgotten", c.is.Name, m.N)
 	}
-	if !old.Out.IsZero() && !m.Out.Equal(old.Out) || !old.Ending.IsZero() && !m.Ending.Equal(old.Ending) {
-		j.bad("%s.%d: when it left, or ended, would be rewritten", c.is.Name, m.N)
+	if !old.Out.IsZero() && (m.Out.IsZero() || m.Out.After(old.Out)) { // earlier: the clock was set back, and its grace begins anew
+		j.bad("%s.%d: when the balancers had forgotten it would be rewritten", c.is.Name, m.N)
+	}
+	if !old.Ending.IsZero() && !m.Ending.Equal(old.Ending) {
+		j.bad("%s.%d: when it ended would be rewritten", c.is.Name, m.N)
 	}
 	if old.Routed == m.Routed && m.Gone != old.Gone {
 		j.bad("%s.%d: the generation without it would be rewritten from %d to %d", c.is.Name, m.N, old.Gone, m.Gone)

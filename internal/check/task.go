@@ -21,11 +21,14 @@ func (j *judge) task(c *change) {
 		if p.had || !p.m.Stays() {
 			continue
 		}
-		if r, ok := c.was.Result(p.m.Version); ok && r.Outcome == glint.Succeeded {
+		switch r, _ := c.was.Result(p.m.Version); {
+		case r.Outcome == glint.Succeeded:
 			j.bad("%s.%d: would do again what %s has done", c.is.Name, p.m.N, r.Instance.Short())
+		case r.Outcome == glint.UnknownFinish && !j.revised():
+			j.bad("%s.%d: would do again what %s may have done, and nobody has said to", c.is.Name, p.m.N, r.Instance.Short())
 		}
 		for _, other := range c.members {
-			if other.m.N != p.m.N && works(c, other) && !(other.here && other.inst.State == glint.Dead) && !(other.had && j.vanished(other)) {
+			if other.m.N != p.m.N && works(c, other) && !j.over(other) {
 				j.bad("%s.%d: would begin beside %s.%d, which may still be at work", c.is.Name, p.m.N, c.is.Name, other.m.N)
 			}
 		}
@@ -37,6 +40,11 @@ func (j *judge) task(c *change) {
 func works(c *change, p pair) bool {
 	t := c.is.Templates[p.m.Version]
 	return len(t.Ports) == 0 && t.Health == nil && !t.Exclusive() && !p.old.Routed && p.m.Gone == 0
+}
+
+// over reports whether a member's program is known to run no more.
+func (j *judge) over(p pair) bool {
+	return p.here && p.inst.State == glint.Dead || p.had && !p.here && j.seen.Complete
 }
 
 // clean reports whether its program was seen to have ended with status 0.

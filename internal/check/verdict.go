@@ -17,12 +17,12 @@ func (j *judge) rejections(c *change) {
 			j.bad("%s.%d: would be of version %s, which is rejected", c.is.Name, p.m.N, p.m.Version.Short())
 		case slices.Contains(c.was.Rejected, p.m.Version) && !j.revised():
 			j.bad("%s.%d: would be of version %s, which was rejected, and nobody has said to try it again", c.is.Name, p.m.N, p.m.Version.Short())
-		case p.m.Version == c.was.Target && p.m.Version == c.is.Target && p.m.Created.Before(c.is.Retry) && c.is.Retry.Equal(c.was.Retry):
-			j.bad("%s.%d: would be made before the next try is due (%s)", c.is.Name, p.m.N, c.is.Retry)
 		}
 	}
 	if r := j.after.Rejected; j.verdict() && r.Service == c.is.Name && r.Version != "" && !c.rejected(r.Version) {
-		j.bad("%s: version %s would be rejected, and that would be forgotten", c.is.Name, r.Version.Short())
+		if end, ran := c.is.Result(r.Version); !ran || end.Outcome == glint.Succeeded {
+			j.bad("%s: version %s would be rejected, and that would be forgotten", c.is.Name, r.Version.Short())
+		}
 	}
 	j.refuge(c)
 	if c.is.Stable == c.was.Stable || c.is.Stable == "" {
@@ -41,7 +41,7 @@ func (j *judge) rejections(c *change) {
 
 // refuge: what everything returns to is not rejected with what it returns from.
 func (j *judge) refuge(c *change) {
-	if !j.verdict() || !j.returning() || !c.declared || len(c.is.Rejected) == 0 {
+	if !j.verdict() || !j.returning() || c.wants == 0 || len(c.is.Rejected) == 0 {
 		return
 	}
 	if v := c.service.Template.Version(); c.rejected(v) && !slices.Contains(c.was.Rejected, v) {
