@@ -332,6 +332,8 @@ func (w *finder) around(e ast.Expr) string {
 			return w.text(e)
 		case *ast.CaseClause:
 			return "case " + w.text(e)
+		case *ast.RangeStmt:
+			return "range " + w.text(e)
 		case *ast.ParenExpr, *ast.UnaryExpr:
 		default:
 			return w.text(n)

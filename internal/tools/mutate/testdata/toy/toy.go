@@ -74,5 +74,8 @@ func countdown() (n int) {
 	for i := 3; i > 0; i-- {
 		n++
 	}
+	for range limit {
+		n++
+	}
 	return n
 }

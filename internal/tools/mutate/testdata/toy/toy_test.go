@@ -30,7 +30,7 @@ func TestRest(t *testing.T) {
 	if wait(1) != 5*time.Minute || wait(2) != 2*time.Second {
 		t.Error("wait")
 	}
-	if odd([]int{1, 2, 3}) != 5 || countdown() != 3 {
+	if odd([]int{1, 2, 3}) != 5 || countdown() != 6 {
 		t.Error("odd or countdown")
 	}
 }
