@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -164,12 +165,13 @@ func mutate(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		return err
 	}
 	prepared := time.Now()
-	if err := t.all(ctx); err != nil {
-		return err
+	stopped := t.all(ctx)
+	if stopped != nil && !errors.Is(stopped, context.Canceled) {
+		return stopped
 	}
 	r := summarize(pkgs, chosen, known)
 	r.Seed, r.Prepared, r.Tried = o.seed, prepared.Sub(begun).Seconds(), time.Since(prepared).Seconds()
-	return conclude(r, o, stdout, stderr)
+	return cmp.Or(conclude(r, o, stdout, stderr), stopped) // interrupted, it tells what it knows
 }
 
 // conclude prints the report, and fails when too few faults were noticed.

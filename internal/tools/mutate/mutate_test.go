@@ -140,7 +140,7 @@ func TestRedWithoutFault(t *testing.T) {
 	}
 }
 
-// TestInterrupted stops it while a mutant hangs. Nothing may be left.
+// TestInterrupted stops it while a mutant hangs. It tells what it found so far, and nothing may be left.
 func TestInterrupted(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	o, err := parse([]string{"-packages", "./testdata/toy", "-timeout", "1h", "-run", "toy.go:drain$"}, io.Discard)
@@ -149,8 +149,9 @@ func TestInterrupted(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	if err := mutate(ctx, o, io.Discard, onWrite(cancel)); !errors.Is(err, context.Canceled) {
-		t.Errorf("%v", err)
+	var out bytes.Buffer
+	if err := mutate(ctx, o, &out, onWrite(cancel)); !errors.Is(err, context.Canceled) || !strings.Contains(out.String(), "total                               3      3 ") {
+		t.Errorf("%v\n%s", err, out.String())
 	}
 	if left, _ := os.ReadDir(os.Getenv("TMPDIR")); len(left) > 0 {
 		t.Errorf("%s is left behind", left[0].Name())

@@ -62,6 +62,9 @@ func summarize(pkgs []*pkg, chosen []*mutant, known map[string]string) report {
 		}
 	}
 	for _, m := range chosen {
+		if m.fate == "" {
+			continue // it was interrupted before
+		}
 		reason := known[m.key()]
 		r.Packages[at[m.pkg]].add(m.fate, reason)
 		r.Total.add(m.fate, reason)
