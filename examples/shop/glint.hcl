@@ -42,6 +42,11 @@ service "web" {
       path = "/healthz"
     }
   }
+  # One instance of a new version proves itself for a while before the two others follow. What fails there is undone.
+  update {
+    canary = 1
+    bake   = "5s"
+  }
   resources {
     memory = "64MiB"
     cpu    = "250m"

@@ -31,7 +31,8 @@ service "web" {
     }
   }
   update {
-    surge = 1
+    canary = 1
+    bake   = "10s"
   }
   resources {
     memory = "64MiB"
