@@ -18,6 +18,8 @@ import (
 // carrying is what apply and its kin are told beside what to do.
 type carrying struct {
 	yes, retry, detach bool
+	aborts             bool // to be rolled back is what was asked for
+	from               int  // the revision whose release is taken again; 0: what is declared here
 	timeout            time.Duration
 	comment            string
 }
@@ -25,7 +27,7 @@ type carrying struct {
 func (o *carrying) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.detach, "detach", false, "return as soon as the server has taken it up")
 	cmd.Flags().DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long to follow; what goes on then goes on without you")
-	cmd.Flags().StringVarP(&o.comment, "comment", "m", "", "why, for the history")
+	cmd.Flags().StringVarP(&o.comment, "reason", "m", "", "why, for the history (also: --comment)")
 }
 
 func (c *cli) applyCommand() *cobra.Command {
@@ -167,6 +169,7 @@ type undertaking struct {
 	rev       glint.Revision
 	rel       glint.Release
 	after     int64 // the newest event before it
+	order     int   // the word that must be taken up before there can be a verdict; 0: none
 	unchanged bool
 	began     time.Time
 	carrying
@@ -178,10 +181,15 @@ func (c *cli) see(ctx context.Context, remote *api.Client, u undertaking) error 
 		return c.detached(u)
 	}
 	var found glint.Outcome
+	var baked bool
 	f := &follower{remote: remote, stack: u.rev.Stack, after: u.after, narrator: newNarrator(func(line string) { c.say("%s", line) }, u.rev, u.rel)}
 	f.judge = func(st api.Status, err error) bool {
 		found = outcomeOf(u.rev.Number, st, err)
-		return over(found)
+		if err == nil && st.Ordered < u.order {
+			return false
+		}
+		baked = found == glint.InProgress && waitsForWord(st)
+		return over(found) || baked
 	}
 	already := f.look(ctx, false) // what is applied already may be over already
 	if !already {
@@ -199,7 +207,7 @@ func (c *cli) see(ctx context.Context, remote *api.Client, u undertaking) error 
 			return fmt.Errorf("following r%d: %w; it goes on: see glint status", u.rev.Number, err)
 		}
 	}
-	v := verdict{undertaking: u, already: already && u.unchanged, outcome: found, st: f.last, failed: f.narrator.failed}
+	v := verdict{undertaking: u, already: already && u.unchanged, outcome: found, st: f.last, baked: baked, failed: f.narrator.failed}
 	if found == glint.Replaced {
 		v.by = overtaker(ctx, remote, u.rev)
 	}

@@ -23,16 +23,17 @@ type benching struct {
 func (c *cli) benchCommand() *cobra.Command {
 	var o benching
 	cmd := &cobra.Command{
-		Use:        "bench replace|update|route|all",
+		Use:        "bench plan|replace|update|route|all",
 		Short:      "Measure what Glint costs on this machine, beside what it is made of",
 		SuggestFor: []string{"benchmark", "measure"},
 		Long: `Starts a server of its own, in a network namespace of its own and with folders of its own, measures, and takes everything
 away again. It needs root, and disturbs nobody but by the CPU time it takes.
 
+plan     decides about 10,000 and 100,000 instances, in memory
 replace  kills instances and measures what replacing one costs, beside the same instance made by bare crun and conmon
 update   replaces 50 instances by another version under load; a request that fails fails the command
 route    sends requests directly to an instance, through the kernel (L4), through HAProxy (L7), and through a bare HAProxy
-all      the three, one after the other
+all      all of them, one after the other
 
 CPU time is that of all processes, by the kernel's account of control groups. Compared are ratios within one run, taken in
 turns; figures of two runs, or of two machines, say little about each other. With -o json: {host, figures, failed_requests, notes}.`,

@@ -6,7 +6,8 @@ import "github.com/spf13/cobra"
 func (c *cli) commands() []group {
 	return []group{
 		{groupDeclare, []*cobra.Command{c.checkCommand(), c.fmtCommand()}},
-		{groupChange, []*cobra.Command{c.planCommand(), c.applyCommand(), c.rollbackCommand(), c.replaceCommand(), c.destroyCommand()}},
+		{groupChange, []*cobra.Command{c.planCommand(), c.applyCommand(), c.promoteCommand(), c.abortCommand(), c.pauseCommand(), c.resumeCommand(),
+			c.rollbackCommand(), c.replaceCommand(), c.regenerateCommand(), c.scaleCommand(), c.destroyCommand()}},
 		{groupSee, []*cobra.Command{c.statusCommand(), c.psCommand(), c.historyCommand(), c.whyCommand(), c.logsCommand(), c.eventsCommand(), c.imagesCommand()}},
 		{groupServe, []*cobra.Command{c.serverCommand(), c.benchCommand(), c.versionCommand()}},
 	}

@@ -32,8 +32,9 @@ type follower struct {
 	// judge says whether the story is over; err is what asking for the status gave.
 	judge func(st api.Status, err error) bool
 
-	waits   []string // said already
-	missing bool     // the server does not answer
+	waits   []string             // said already
+	baking  map[string]time.Time // so are these canaries, by service
+	missing bool                 // the server does not answer
 	last    api.Status
 }
 
@@ -87,7 +88,7 @@ func (f *follower) run(ctx context.Context, timeout time.Duration) error {
 		case e := <-events:
 			quiet = 0
 			f.hear(e)
-			look = e.Kind == glint.EventVerdict || e.Kind == glint.EventGone
+			look = slices.Contains([]glint.EventKind{glint.EventVerdict, glint.EventGone, glint.EventOrder, glint.EventPhase}, e.Kind)
 		case <-tick.C:
 			quiet++
 			ticks++
@@ -117,6 +118,7 @@ func (f *follower) look(ctx context.Context, quiet bool) bool {
 	}
 	if err == nil {
 		f.last = st
+		f.sayCanaries(st)
 	}
 	if f.judge(st, err) {
 		if rest, err := f.remote.Events(ctx, f.stack, f.after, 1000); err == nil {
@@ -154,6 +156,9 @@ const maxWaits = 6
 // sayWaits says each reason to wait once.
 func (f *follower) sayWaits(st api.Status) {
 	var now []string
+	if st.Paused != nil {
+		now = append(now, pausedText(st))
+	}
 	for _, n := range st.Notes {
 		now = append(now, noteText(n))
 	}

@@ -45,6 +45,18 @@ func (n *narrator) known(st api.Status, rel glint.Release) {
 	}
 }
 
+// expect learns how many are wanted where no release says it, and counts those that work already if they are to stay.
+func (n *narrator) expect(st api.Status, stay bool) {
+	for _, s := range st.Services {
+		n.wanted[s.Name] = s.Wanted
+		for _, in := range s.Instances {
+			if m := in.Member; stay && m.Seen && m.Counts() {
+				n.ready[in.ID] = true
+			}
+		}
+	}
+}
+
 // hear takes the next event.
 func (n *narrator) hear(e glint.Event) {
 	if quiet(e) {
@@ -64,20 +76,20 @@ func (n *narrator) hear(e glint.Event) {
 func quiet(e glint.Event) bool {
 	switch e.Kind {
 	case glint.EventPhase:
-		return !strings.HasPrefix(e.Text, "rolls") && !strings.HasPrefix(e.Text, "returns")
+		return slices.ContainsFunc([]string{"steady", "begins", "changes", "is no longer", "has no more", "canary: all of it works"}, func(s string) bool { return strings.HasPrefix(e.Text, s) })
 	case glint.EventRoute, glint.EventGone:
 		return true
 	case glint.EventLeave:
 		return strings.HasPrefix(e.Text, "drained")
 	case glint.EventVerdict:
-		return e.Reason != glint.RejectedFor
+		return e.Reason != glint.RejectedFor && e.Service == ""
 	}
 	return e.Kind == glint.EventRevision
 }
 
 // loud events get a line of their own.
 func loud(e glint.Event) bool {
-	return len(e.Tail) > 0 || broke(e) || e.Kind == glint.EventVerdict || e.Kind == glint.EventIncident
+	return len(e.Tail) > 0 || broke(e) || e.Kind == glint.EventOrder || e.Kind == glint.EventVerdict || e.Kind == glint.EventIncident
 }
 
 // broke reports whether the event tells of an instance that did not do its work.
@@ -100,6 +112,8 @@ func (n *narrator) flush() {
 	switch e.Kind {
 	case glint.EventPhase:
 		n.line("rollout", e, e.Service+" "+e.Text)
+	case glint.EventOrder:
+		n.line("order", e, e.Text)
 	case glint.EventCreate:
 		for _, e := range events {
 			n.created[e.Service] = e.ID
@@ -110,6 +124,10 @@ func (n *narrator) flush() {
 	case glint.EventLeave:
 		n.leave(events)
 	case glint.EventVerdict:
+		if e.Reason != glint.RejectedFor {
+			n.line("task", e, e.ID.Short()+" "+strings.TrimPrefix(e.Text, "task "))
+			return
+		}
 		_, text, _ := strings.Cut(e.Text, ": ")
 		n.line("rejected", e, text)
 	case glint.EventIncident:

@@ -76,15 +76,8 @@ func (c *cli) replace(ctx context.Context, name string, o carrying) error {
 	}
 	n := newNarrator(func(line string) { c.say("%s", line) }, glint.Revision{At: order.At}, glint.Release{})
 	f := &follower{remote: remote, stack: s.stack, after: after, narrator: n, judge: replacedBy(s)}
-	switch err := f.run(ctx, o.timeout); {
-	case errors.Is(err, errDetached):
-		c.say("detached; the replacement of %s goes on. Come back with: glint why %s", s, s)
-		return exit{code: exitDetached}
-	case errors.Is(err, errTimeout):
-		f.sayWaits(f.last)
-		return fail(exitFailed, "%s is not replaced within %s; it goes on without you: glint why %s", s, o.timeout, s)
-	case err != nil:
-		return fmt.Errorf("following the replacement of %s: %w", s, err)
+	if err := c.until(ctx, f, o.timeout, "the replacement of "+s.String(), "glint why "+s.String()); err != nil {
+		return err
 	}
 	return c.wasReplaced(s, n.created[s.service], done, began)
 }

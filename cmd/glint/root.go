@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // A cli is one parsed run.
@@ -63,6 +64,12 @@ Exit codes: 0 done or serving, 1 failed, 2 bad declaration or command, 3 rolled 
 	flags.StringVar(&c.socket, "socket", "", "socket of the server (default $GLINT_SOCKET or "+defaultSocket+")")
 	flags.StringVarP(&c.dir, "dir", "C", ".", "folder of the declaration")
 	flags.StringVar(&c.stack, "stack", "", "stack to speak of (default: that of the declaration, or the only one)")
+	root.SetGlobalNormalizationFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "comment" { // one thing, two names that people reach for
+			name = "reason"
+		}
+		return pflag.NormalizedName(name)
+	})
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		if cmd == root {
 			if i := slices.IndexFunc(args, func(a string) bool { return !strings.HasPrefix(a, "-") }); i >= 0 {

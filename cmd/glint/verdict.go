@@ -16,6 +16,7 @@ type verdict struct {
 	st      api.Status
 	failed  glint.Event // the last instance that did not work
 	already bool        // it was over before it was asked for
+	baked   bool        // it waits for a person's word
 	late    bool        // there was no verdict in time
 	away    bool        // the server did not answer at the end
 	by      string      // who overtook it
@@ -33,6 +34,7 @@ type applied struct {
 	Because   string        `json:"because,omitempty"`  // why it was rejected
 	Instance  string        `json:"instance,omitempty"` // the one that failed
 	Tail      []string      `json:"tail,omitempty"`     // its last lines
+	Waits     string        `json:"waits,omitempty"`    // the command that lets it go on
 	Exit      int           `json:"exit"`
 }
 
@@ -53,7 +55,11 @@ func (c *cli) conclude(v verdict) error {
 
 func (v verdict) code() int {
 	switch {
-	case v.outcome == glint.Serving, v.outcome == glint.Ended && v.rev.Kind == glint.KindDestroy:
+	case v.aborts && v.outcome == glint.RolledBack:
+		return exitDone
+	case v.aborts && v.outcome == glint.Serving:
+		return exitFailed
+	case v.baked, v.outcome == glint.Serving, v.outcome == glint.Ended && v.rev.Kind == glint.KindDestroy:
 		return exitDone
 	case v.outcome == glint.RolledBack:
 		return exitRolledBack
@@ -69,6 +75,9 @@ func (v verdict) applied(c *cli, code int) applied {
 	if a.URLs == nil {
 		a.URLs = []string{}
 	}
+	if v.baked {
+		a.Waits = "glint promote " + v.rev.Stack
+	}
 	if r := v.st.Rejected; r != nil && r.Revision == v.rev.Number {
 		a.Because = r.Because
 		if !r.Instance.IsZero() {
@@ -83,6 +92,15 @@ func (v verdict) applied(c *cli, code int) applied {
 func (v verdict) lines(c *cli) []string {
 	r, took := fmt.Sprintf("r%d", v.rev.Number), seconds(c.Now().Sub(v.began))
 	switch {
+	case v.baked:
+		return []string{
+			c.paint(good, fmt.Sprintf("%s waits for your word: %s (%s).", r, bakedText(v.st), took)),
+			fmt.Sprintf("  go on: glint promote %s      give up: glint abort %s --reason \"…\"", v.rev.Stack, v.rev.Stack),
+		}
+	case v.aborts && v.outcome == glint.RolledBack:
+		return []string{c.paint(good, fmt.Sprintf("%s is aborted; r%d serves%s (%s)", r, v.st.Stable, v.where(), took))}
+	case v.aborts && v.outcome == glint.Serving:
+		return []string{c.paint(bad, fmt.Sprintf("%s served before it could be aborted; go back with: glint rollback", r))}
 	case v.late && v.away:
 		return []string{c.paint(bad, fmt.Sprintf("%s: no verdict within %s, for the server does not answer; what runs goes on.", r, v.timeout)), "  start it again, then: glint apply"}
 	case v.late:

@@ -69,6 +69,9 @@ func (s *server) past(ctx context.Context, stack string, st standing) ([]judged,
 		if v.Revision < 1 || v.Revision > len(list) {
 			continue // of a revision that was made since the revisions were read
 		}
+		if v.Service != "" && v.Reason != glint.RejectedFor {
+			continue // how a task came out
+		}
 		switch r := &list[v.Revision-1]; {
 		case v.Reason == glint.RejectedFor:
 			r.Outcome, r.Verdict, r.rejected = glint.Failed, v.Text, true

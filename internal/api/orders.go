@@ -192,6 +192,10 @@ func (d desk) abortable() error {
 		return notNow("there is nothing to abort: r%d serves; to go back to the one before: glint rollback", r)
 	case outcome == glint.Failed || outcome == glint.RolledBack || outcome == glint.RollingBack:
 		return already("r%d was rejected already: %s", r, d.head.Rejected.Because)
+	case outcome == glint.Waiting && d.head.Paused != nil && d.head.Stable != 0:
+		return notNow("r%d has not begun, for %s is paused (%s); to do without it: glint rollback r%d, which ends the pause", r, d.head.Stack, wordText(d.head.Paused), d.head.Stable)
+	case outcome == glint.Waiting && d.head.Stable != 0:
+		return notNow("r%d has not begun yet; ask again in a moment", r)
 	case d.head.Stable == 0:
 		return notNow("r%d cannot be aborted: no revision of %s has served yet, so there is none to return to; apply another (glint apply), or end it: glint destroy %s", r, d.head.Stack, d.head.Stack)
 	}
