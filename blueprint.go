@@ -1,6 +1,7 @@
 package glint
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -63,13 +64,14 @@ type Fleet struct {
 	Templates map[Digest]Template `json:"templates"`
 	Grace     Duration            `json:"grace"`              // kept here for when the service is no longer declared
 	Asked     int                 `json:"asked,omitempty"`    // the number of instances asked for last, where the service may be scaled; 0: nobody asked
+	Heal      time.Time           `json:"heal,omitzero"`      // no new instance of the stable version before this, while another is the target
 	Wanted    int                 `json:"wanted,omitempty"`   // the number that was taken up
 	Baking    time.Time           `json:"baking,omitzero"`    // since when the whole canary works without a break; only in phase Canary
 	Promoted  *Word               `json:"promoted,omitempty"` // the canary need not bake to the end; only in phase Canary
 	Renew     *Renewal            `json:"renew,omitempty"`    // a person's word to replace everybody
 	Done      []Result            `json:"done,omitempty"`     // how the versions of a task came out, one for each, newest last
 	Last      int                 `json:"last"`               // the highest number given out
-	Members   []Member            `json:"members,omitempty"`
+	Members   []Member            `json:"members,omitempty"`  // sorted by number
 }
 
 // A Member is an instance's place in a fleet.
@@ -154,8 +156,8 @@ func (b Blueprint) Fleet(name string) (Fleet, bool) {
 
 // Member returns the fleet's member of that number.
 func (f Fleet) Member(n int) (Member, bool) {
-	i := slices.IndexFunc(f.Members, func(m Member) bool { return m.N == n })
-	if i < 0 {
+	i, ok := slices.BinarySearchFunc(f.Members, n, func(m Member, n int) int { return cmp.Compare(m.N, n) })
+	if !ok {
 		return Member{}, false
 	}
 	return f.Members[i], true

@@ -51,9 +51,10 @@ var house = []room{
 	{path: "internal/balancer/plane", may: []string{"internal/balancer", "internal/balancer/l4", "internal/balancer/haproxy", "internal/discovery", "internal/network"}},
 	{path: "internal/observe", may: []string{"internal/platform", "internal/balancer"}},
 	{path: "internal/conductor", may: []string{"internal/plan", "internal/check", "internal/store", "internal/platform", "internal/balancer", "internal/observe"}},
+	{path: "internal/simulate", may: []string{"internal/plan", "internal/check", "internal/store", "internal/store/mem", "internal/platform", "internal/platform/sim", "internal/balancer", "internal/observe", "internal/conductor"}},
 	{path: "internal/load"},
 	{path: "internal/api", may: []string{"internal/artifact", "internal/image", "internal/store", "internal/plan", "internal/check", "internal/platform", "internal/conductor"}},
-	{path: "internal/bench", may: []string{"internal/api", "internal/load"}},
+	{path: "internal/bench", may: []string{"internal/plan", "internal/check", "internal/api", "internal/load"}},
 	{path: "internal/tools/mutate"},
 	{path: "cmd/glint", may: []string{"*"}},
 }

@@ -57,14 +57,17 @@ func (c *cli) bench(ctx context.Context, kind string, o benching) error {
 	if o.runs < 1 || o.runs > 1000 || o.instances < 1 || o.instances > 1000 {
 		return fail(exitInvalid, "--runs %d --instances %d: want 1 to 1000", o.runs, o.instances)
 	}
-	if err := preflight(site{name: "glint"}); err != nil {
-		return err
+	var program string
+	if kind != "plan" { // which runs nothing
+		if err := preflight(site{name: "glint"}); err != nil {
+			return err
+		}
+		var err error
+		if program, err = c.benchProgram(o.program); err != nil {
+			return err
+		}
 	}
-	program, err := c.benchProgram(o.program)
-	if err != nil {
-		return err
-	}
-	if c.Getenv(bench.Inside) == "" {
+	if kind != "plan" && c.Getenv(bench.Inside) == "" {
 		code, err := bench.Isolate(ctx, os.Args[1:])
 		if err != nil {
 			return fmt.Errorf("making namespaces of its own: %w", err)

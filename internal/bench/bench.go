@@ -1,4 +1,5 @@
-// Package bench measures what Glint costs beside what it is made of, in one run on one machine: replacing, updating, routing.
+// Package bench measures what Glint costs beside what it is made of, in one run on one machine: replacing, updating, routing,
+// and deciding.
 // It judges speed nowhere and changes nothing of the Glint that it measures, which is a real server with real instances.
 package bench
 
@@ -29,7 +30,7 @@ type Config struct {
 type Figure struct {
 	Name   string  `json:"name"` // such as "replace.glint.cpu"
 	Text   string  `json:"text"` // what it is, for people
-	Unit   string  `json:"unit"` // "ms", "us", "ratio", "requests", "s"
+	Unit   string  `json:"unit"` // "ms", "us", "ratio", "requests", "s", "MiB"
 	Median float64 `json:"median"`
 	Min    float64 `json:"min"`
 	Max    float64 `json:"max"`
@@ -57,7 +58,7 @@ type Host struct {
 }
 
 // Kinds are what can be measured, in the order of "all".
-var Kinds = []string{"replace", "update", "route"}
+var Kinds = []string{"plan", "replace", "update", "route"}
 
 // Run measures one of Kinds, each in a world of its own, or "all". What was measured before an error is in the report.
 func Run(ctx context.Context, kind string, c Config) (Report, error) {
@@ -71,8 +72,13 @@ func Run(ctx context.Context, kind string, c Config) (Report, error) {
 		return r, err
 	}
 	var ours int64
-	for i, measure := range []func(context.Context, *world, *Report) error{replace, update, route} {
-		if kind != "all" && kind != Kinds[i] {
+	if kind == "all" || kind == "plan" {
+		if err := planning(ctx, c, &r); err != nil {
+			return r, err
+		}
+	}
+	for i, measure := range []func(context.Context, *world, *Report) error{nil, replace, update, route} {
+		if measure == nil || kind != "all" && kind != Kinds[i] {
 			continue
 		}
 		used, err := inWorld(ctx, c, func(ctx context.Context, w *world) error { return measure(ctx, w, &r) })

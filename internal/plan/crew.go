@@ -169,7 +169,7 @@ func (p *planner) relieve(s glint.Service, f *glint.Fleet, why map[int]cause) {
 }
 
 func member(f *glint.Fleet, n int) *glint.Member {
-	i := slices.IndexFunc(f.Members, func(m glint.Member) bool { return m.N == n })
+	i, _ := slices.BinarySearchFunc(f.Members, n, func(m glint.Member, n int) int { return cmp.Compare(m.N, n) })
 	return &f.Members[i]
 }
 

@@ -79,7 +79,7 @@ func (p *planner) judgeOne(s glint.Service, f *glint.Fleet, m *glint.Member, bra
 	case here && m.Seen && inst.Health.Known && !inst.Health.Live && brake:
 		p.note(f.Name, *m, "%s; so do all others at once: the fault is elsewhere, nothing is replaced", inst.Health.Detail)
 	case here && inst.Health.Known && !inst.Health.Live:
-		p.fail(s, f, m, glint.Unhealthy, inst.Health.Detail)
+		p.fail(s, f, m, glint.Unhealthy, cmp.Or(inst.Health.Detail, "its probes fail"))
 	case !here && p.seen.Complete && m.Seen:
 		p.fail(s, f, m, glint.Lost, "it vanished from its platform")
 	case !m.Seen && (here || p.seen.Complete) && s.Update.StartWithin > 0 && !p.now.Before(late):
