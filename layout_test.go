@@ -27,7 +27,8 @@ type room struct {
 // A new room needs a line here and a sentence in docs/architecture.md.
 var house = []room{
 	{path: ".", pure: true},
-	{path: "internal/declare"},
+	{path: "internal/declare/language", pure: true},
+	{path: "internal/declare", may: []string{"internal/declare/language"}},
 	{path: "internal/compile", may: []string{"internal/declare"}, pure: true},
 	{path: "internal/plan", pure: true},
 	{path: "internal/check", pure: true},
@@ -61,8 +62,7 @@ var house = []room{
 
 // exempt names what breaks a size rule, and why.
 var exempt = map[string]string{
-	"internal/declare": "the language and its checker; the description of the language is to have a room of its own",
-	"cmd/glint":        "one short file for each verb; it grows with the verbs, and rooms of two verbs each would say nothing",
+	"cmd/glint": "one short file for each verb; it grows with the verbs, and rooms of two verbs each would say nothing",
 }
 
 var (

@@ -8,12 +8,14 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/glint-infra/glint/internal/declare/language"
 )
 
 // A checker holds source text against a schema. What it lets pass has the right form; rules judge how things fit.
 type checker struct {
 	*sources
-	schema Schema
+	schema language.Schema
 	index  index
 }
 
@@ -23,7 +25,7 @@ type node struct {
 	label   string
 	labelAt hcl.Range // the header, where there is no label
 	at      hcl.Range // the header
-	body    *Body
+	body    *language.Body
 	attrs   map[string]*value
 	blocks  map[string][]*node
 }
@@ -41,14 +43,14 @@ func (n *node) number(name string) int64 {
 	if v := n.get(name); v != nil {
 		return v.number
 	}
-	return n.body.attribute(name).fallback
+	return n.body.Attribute(name).Fallback
 }
 
 func (n *node) text(name string) string {
 	if v := n.get(name); v != nil {
 		return v.text()
 	}
-	return n.body.attribute(name).Default
+	return n.body.Attribute(name).Default
 }
 
 // has reports whether the attribute is written, good or not.
@@ -78,7 +80,7 @@ func (n *node) one(kind string) *node {
 	if b := n.blocks[kind]; len(b) > 0 {
 		return b[0]
 	}
-	return &node{body: n.body.block(kind).Body, at: n.at, labelAt: n.labelAt}
+	return &node{body: n.body.Block(kind).Body, at: n.at, labelAt: n.labelAt}
 }
 
 // root walks all files as if they were one.
@@ -93,7 +95,7 @@ func (c *checker) root(bodies []*hclsyntax.Body) *node {
 	return all
 }
 
-func (c *checker) node(b *hclsyntax.Block, desc *Block) *node {
+func (c *checker) node(b *hclsyntax.Block, desc *language.Block) *node {
 	n := &node{kind: desc.Kind, body: desc.Body, at: b.DefRange(), blocks: map[string][]*node{}}
 	n.labelAt = n.at
 	c.label(n, b, desc)
@@ -103,7 +105,7 @@ func (c *checker) node(b *hclsyntax.Block, desc *Block) *node {
 	return n
 }
 
-func (c *checker) label(n *node, b *hclsyntax.Block, desc *Block) {
+func (c *checker) label(n *node, b *hclsyntax.Block, desc *language.Block) {
 	switch {
 	case desc.Label == nil && len(b.Labels) > 0:
 		c.fail(b.LabelRanges[0], desc.Kind+" has no name", "write %s {", desc.Kind)
@@ -120,7 +122,7 @@ func (c *checker) label(n *node, b *hclsyntax.Block, desc *Block) {
 }
 
 // form holds a text against what it may look like.
-func (c *checker) form(at hcl.Range, text string, f *Form) bool {
+func (c *checker) form(at hcl.Range, text string, f *language.Form) bool {
 	mend, ok := f.Check(text)
 	if len(text) > maxQuoted {
 		text = strings.ToValidUTF8(text[:maxQuoted/2], "") + "…"
@@ -151,13 +153,13 @@ func (c *checker) attributes(n *node, b *hclsyntax.Body) {
 		n.attrs = make(map[string]*value, len(written))
 	}
 	for _, a := range written {
-		desc := n.body.attribute(a.Name)
+		desc := n.body.Attribute(a.Name)
 		if desc == nil {
 			n.meant(c.unknownAttribute(n, a), a.NameRange)
 			continue
 		}
 		if _, braces := a.Expr.(*hclsyntax.ObjectConsExpr); braces && desc.Short == a.Name {
-			c.fail(a.NameRange, a.Name+" with braces is a block", "%s", "write "+header(n.body.block(a.Name))+" … } without \"=\"")
+			c.fail(a.NameRange, a.Name+" with braces is a block", "%s", "write "+header(n.body.Block(a.Name))+" … } without \"=\"")
 			n.attrs[a.Name] = &value{at: a.NameRange}
 			continue
 		}
@@ -178,7 +180,7 @@ func (n *node) meant(name string, at hcl.Range) {
 
 // unknownAttribute returns the name that was probably meant, or "".
 func (c *checker) unknownAttribute(n *node, a *hclsyntax.Attribute) string {
-	if block := n.body.block(a.Name); block != nil {
+	if block := n.body.Block(a.Name); block != nil {
 		c.fail(a.NameRange, a.Name+" is a block", "%s", "write "+header(block)+" … } without \"=\"")
 		return a.Name
 	}
@@ -208,7 +210,7 @@ func (c *checker) unknownAttribute(n *node, a *hclsyntax.Attribute) string {
 
 func (c *checker) blocks(n *node, b *hclsyntax.Body) {
 	for _, block := range b.Blocks {
-		desc := n.body.block(block.Type)
+		desc := n.body.Block(block.Type)
 		if desc == nil {
 			n.meant(c.unknownBlock(n, block), block.TypeRange)
 			continue
@@ -219,7 +221,7 @@ func (c *checker) blocks(n *node, b *hclsyntax.Body) {
 
 // unknownBlock returns the name that was probably meant, or "".
 func (c *checker) unknownBlock(n *node, b *hclsyntax.Block) string {
-	if a := n.body.attribute(b.Type); a != nil {
+	if a := n.body.Attribute(b.Type); a != nil {
 		c.fail(b.TypeRange, b.Type+" is an attribute", "write %s = %s", b.Type, a.Type.Example)
 		return b.Type
 	}
@@ -264,8 +266,8 @@ func (c *checker) instead(name string, names []string) (near, mend string) {
 }
 
 // home finds the first block that has an attribute or a block of that name.
-func home(b *Body, path, name string) string {
-	if b.attribute(name) != nil || b.block(name) != nil {
+func home(b *language.Body, path, name string) string {
+	if b.Attribute(name) != nil || b.Block(name) != nil {
 		return path
 	}
 	for _, x := range b.Blocks {
@@ -314,7 +316,7 @@ func (c *checker) counts(n *node) {
 	}
 }
 
-func header(b *Block) string {
+func header(b *language.Block) string {
 	if b.Label != nil {
 		return b.Kind + ` "NAME" {`
 	}

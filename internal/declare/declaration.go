@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclwrite"
 
 	"github.com/glint-infra/glint"
+	"github.com/glint-infra/glint/internal/declare/language"
 )
 
 // A Declaration is what a person wrote, checked: every reference leads somewhere, every value is in its range, defaults
@@ -160,7 +161,7 @@ func parse(s *sources) *Declaration {
 	if bodies == nil {
 		return nil
 	}
-	c := &checker{sources: s, schema: Language(), index: newIndex()}
+	c := &checker{sources: s, schema: language.Language(), index: newIndex()}
 	for _, b := range bodies {
 		c.collect(b)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/glint-infra/glint"
+	"github.com/glint-infra/glint/internal/declare/language"
 )
 
 // decode turns checked blocks into a declaration and fills in the defaults that depend on other values.
@@ -235,12 +236,6 @@ func onlyHTTP(ports []glint.Port) string {
 	return name
 }
 
-// What promote may be.
-const (
-	promoteAuto   = "auto"
-	promoteManual = "manual"
-)
-
 func update(n *node, exclusive bool) glint.Update {
 	u := glint.Update{
 		Strategy: glint.Strategy(n.text("strategy")),
@@ -249,7 +244,7 @@ func update(n *node, exclusive bool) glint.Update {
 		Tries: int(n.number("tries")), Canary: int(n.number("canary")), Warm: glint.Duration(n.number("warm")),
 	}
 	if u.Canary > 0 { // without one these say nothing, and must leave no trace in the release
-		u.Bake, u.Manual = glint.Duration(n.number("bake")), n.text("promote") == promoteManual
+		u.Bake, u.Manual = glint.Duration(n.number("bake")), n.text("promote") == language.PromoteManual
 	}
 	if u.Strategy == "" {
 		u.Strategy = glint.Rolling

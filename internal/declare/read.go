@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/glint-infra/glint"
+	"github.com/glint-infra/glint/internal/declare/language"
 )
 
 // Main is the file that every declaration has. More *.hcl files may stand beside it.
@@ -42,7 +43,7 @@ func Read(dir string) (map[string][]byte, error) {
 		return files, nil
 	}
 	if len(files) > 0 {
-		return nil, fmt.Errorf("%w: no %s in %s, though there is %s: rename one of them to %s", glint.ErrNotFound, Main, dir, either(keys(files)), Main)
+		return nil, fmt.Errorf("%w: no %s in %s, though there is %s: rename one of them to %s", glint.ErrNotFound, Main, dir, language.Either(keys(files)), Main)
 	}
 	return nil, fmt.Errorf("%w: no %s in %s: go to the folder that has one, or write one; it begins with: stack \"NAME\" {}", glint.ErrNotFound, Main, dir)
 }

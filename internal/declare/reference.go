@@ -11,6 +11,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/glint-infra/glint"
+	"github.com/glint-infra/glint/internal/declare/language"
 )
 
 // A step is one name of a reference.
@@ -45,26 +46,26 @@ func steps(t hcl.Traversal) ([]step, bool) {
 }
 
 // roots are the words that a reference begins with.
-func roots(t *Type) []string {
+func roots(t *language.Type) []string {
 	switch t.To {
-	case toImage:
+	case language.ToImage:
 		return []string{"image"}
-	case toEither:
+	case language.ToEither:
 		return []string{"service", "task"}
 	}
 	return []string{"service"}
 }
 
 // reference reads an edge: image.web, task.migrate, service.web or service.web.port.http.
-func (c *checker) reference(v *value, e hclsyntax.Expression, t *Type) {
+func (c *checker) reference(v *value, e hclsyntax.Expression, t *language.Type) {
 	ref, ok := e.(*hclsyntax.ScopeTraversalExpr)
 	if !ok {
 		if s, text := literal(e); text {
-			if meant := c.named(s, roots(t)); meant != "" && t.To != toPort {
+			if meant := c.named(s, roots(t)); meant != "" && t.To != language.ToPort {
 				c.fail(v.at, "wrong type", "did you mean %s, without quotes?", meant)
 				return
 			}
-			c.fail(v.at, "wrong type", "%s, without quotes, not %q", t.want(), s)
+			c.fail(v.at, "wrong type", "%s, without quotes, not %q", t.Want(), s)
 			return
 		}
 		c.mismatch(e, t)
@@ -76,7 +77,7 @@ func (c *checker) reference(v *value, e hclsyntax.Expression, t *Type) {
 		return
 	}
 	root, words, length := path[0].name, roots(t), 2
-	if t.To == toPort {
+	if t.To == language.ToPort {
 		length = 4
 	}
 	switch _, kind := c.index.of(root); {
@@ -84,11 +85,11 @@ func (c *checker) reference(v *value, e hclsyntax.Expression, t *Type) {
 	case len(path) == 1:
 		c.alone(path[0], words, t)
 		return
-	case root == "task" && t.To == toPort:
-		c.fail(v.at, "a task has no port", "only services can be reached: %s", t.want())
+	case root == "task" && t.To == language.ToPort:
+		c.fail(v.at, "a task has no port", "only services can be reached: %s", t.Want())
 		return
 	case kind:
-		c.fail(v.at, "wrong kind of reference", "%s", t.want())
+		c.fail(v.at, "wrong kind of reference", "%s", t.Want())
 		return
 	default:
 		c.known(path[0], words...)
@@ -100,7 +101,7 @@ func (c *checker) reference(v *value, e hclsyntax.Expression, t *Type) {
 	}
 	v.ok = c.declared(path[1], root, words...) && (length == 2 || c.port(path))
 	if len(path) > length {
-		c.fail(path[length].at, "reference too long", "%s", t.want())
+		c.fail(path[length].at, "reference too long", "%s", t.Want())
 		v.ok = false
 	}
 	v.service, v.name = path[1].name, path[length-1].name
@@ -131,8 +132,8 @@ func (c *checker) named(name string, words []string) string {
 }
 
 // alone speaks of a single word where a reference belongs: mostly the name without its kind.
-func (c *checker) alone(s step, words []string, t *Type) {
-	mend := t.want()
+func (c *checker) alone(s step, words []string, t *language.Type) {
+	mend := t.Want()
 	if meant := c.named(s.name, words); meant != "" {
 		mend = fmt.Sprintf("did you mean %s? %s", meant, mend)
 	}
@@ -152,22 +153,22 @@ func (c *checker) known(s step, words ...string) bool {
 	for _, w := range words {
 		quoted = append(quoted, strconv.Quote(w))
 	}
-	c.fail(s.at, fmt.Sprintf("unknown name %q", s.name), "a reference here begins with %s", either(quoted))
+	c.fail(s.at, fmt.Sprintf("unknown name %q", s.name), "a reference here begins with %s", language.Either(quoted))
 	return false
 }
 
 // short speaks of a reference that ends too early, and says how it could go on.
-func (c *checker) short(path []step, at hcl.Range, t *Type) {
+func (c *checker) short(path []step, at hcl.Range, t *language.Type) {
 	if len(path) > 1 {
 		if !c.declared(path[1], "service", "service") {
 			return
 		}
 		if ports := keys(c.index.ports[path[1].name]); len(ports) > 0 && len(ports) <= maxListed {
-			c.fail(at, "reference too short", "want a port: %s", either(prefixed("service."+path[1].name+".port.", ports)))
+			c.fail(at, "reference too short", "want a port: %s", language.Either(prefixed("service."+path[1].name+".port.", ports)))
 			return
 		}
 	}
-	c.fail(at, "reference too short", "%s", t.want())
+	c.fail(at, "reference too short", "%s", t.Want())
 }
 
 const maxListed = 8 // names that are listed where none is near

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/glint-infra/glint"
+	"github.com/glint-infra/glint/internal/declare/language"
 )
 
 // rules judges how things fit together. Each rule stays silent about what is already known to be written wrongly.
@@ -194,7 +195,7 @@ func (c *checker) whichPort(s *Service, at hcl.Range) {
 		c.fail(at, "no http port", "add ports = { http = 8080 }, or protocol = \"http\" to the port that speaks it")
 		return
 	}
-	c.fail(at, "which port?", "the service has several http ports; name one: %s", either(names))
+	c.fail(at, "which port?", "the service has several http ports; name one: %s", language.Either(names))
 }
 
 // speakHTTP says how to make a port speak http.

@@ -9,7 +9,13 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/glint-infra/glint/internal/declare/language"
 )
+
+// maxText bounds every text in bytes: the kernel refuses an argument or environment variable of 128 KiB
+// (MAX_ARG_STRLEN in include/uapi/linux/binfmts.h), its name and final zero byte included.
+const maxText = 128<<10 - 256
 
 // A value is an expression that was held against its type.
 type value struct {
@@ -41,7 +47,7 @@ func (v value) texts() []string {
 	return all
 }
 
-func (c *checker) value(e hclsyntax.Expression, t *Type) value {
+func (c *checker) value(e hclsyntax.Expression, t *language.Type) value {
 	for {
 		p, ok := e.(*hclsyntax.ParenthesesExpr)
 		if !ok {
@@ -55,17 +61,17 @@ func (c *checker) value(e hclsyntax.Expression, t *Type) value {
 		return v
 	}
 	switch t.Kind {
-	case KindText:
+	case language.KindText:
 		c.text(&v, e, t)
-	case KindWhole:
+	case language.KindWhole:
 		c.whole(&v, e, t)
-	case KindDuration, KindSize, KindCPU:
+	case language.KindDuration, language.KindSize, language.KindCPU:
 		c.quantity(&v, e, t)
-	case KindList:
+	case language.KindList:
 		c.list(&v, e, t)
-	case KindMap:
+	case language.KindMap:
 		c.pairs(&v, e, t)
-	case KindRef:
+	case language.KindRef:
 		c.reference(&v, e, t)
 	default:
 		c.mismatch(e, t)
@@ -73,8 +79,8 @@ func (c *checker) value(e hclsyntax.Expression, t *Type) value {
 	return v
 }
 
-func (c *checker) mismatch(e hclsyntax.Expression, t *Type) {
-	c.fail(e.Range(), "wrong type", "%s, not %s", t.want(), describe(e))
+func (c *checker) mismatch(e hclsyntax.Expression, t *language.Type) {
+	c.fail(e.Range(), "wrong type", "%s, not %s", t.Want(), describe(e))
 }
 
 // describe names an expression for people.
@@ -127,7 +133,7 @@ func literal(e hclsyntax.Expression) (string, bool) {
 	return "", false
 }
 
-func (c *checker) text(v *value, e hclsyntax.Expression, t *Type) {
+func (c *checker) text(v *value, e hclsyntax.Expression, t *language.Type) {
 	s, ok := literal(e)
 	if !ok {
 		c.words(v, e, t)
@@ -148,15 +154,15 @@ func (c *checker) text(v *value, e hclsyntax.Expression, t *Type) {
 }
 
 // choice says which of the words was probably meant, and what else may stand.
-func (c *checker) choice(got string, words []string, t *Type) string {
+func (c *checker) choice(got string, words []string, t *language.Type) string {
 	near := c.nearest(got, words)
 	switch {
 	case near == "":
-		return t.want()
+		return t.Want()
 	case len(t.Enum)+len(t.Calls) == 1:
 		return fmt.Sprintf("did you mean %q?", near)
 	}
-	return fmt.Sprintf("did you mean %q? %s", near, t.want())
+	return fmt.Sprintf("did you mean %q? %s", near, t.Want())
 }
 
 // fits refuses what the kernel would not take as an argument or an environment variable.
@@ -173,7 +179,7 @@ func (c *checker) fits(at hcl.Range, s string) bool {
 }
 
 // words reads a text with references inside, or a reference that stands for a text.
-func (c *checker) words(v *value, e hclsyntax.Expression, t *Type) {
+func (c *checker) words(v *value, e hclsyntax.Expression, t *language.Type) {
 	var parts []hclsyntax.Expression
 	switch e := e.(type) {
 	case *hclsyntax.TemplateExpr:
@@ -199,7 +205,7 @@ func (c *checker) words(v *value, e hclsyntax.Expression, t *Type) {
 			c.fail(p.Range(), "not a reference", "only references such as service.cache.port.redis.address can stand in a text, not %s", describe(p))
 			v.ok = false
 		case !t.Live:
-			c.fail(p.Range(), "no reference can stand here", "%s", t.want())
+			c.fail(p.Range(), "no reference can stand here", "%s", t.Want())
 			v.ok = false
 		default:
 			address, ok := c.address(ref)
@@ -212,7 +218,7 @@ func (c *checker) words(v *value, e hclsyntax.Expression, t *Type) {
 }
 
 // textMismatch says of numbers and truths how to write them as text.
-func (c *checker) textMismatch(e hclsyntax.Expression, t *Type) {
+func (c *checker) textMismatch(e hclsyntax.Expression, t *language.Type) {
 	if l, ok := e.(*hclsyntax.LiteralValueExpr); ok && !l.Val.IsNull() && t.Form == nil && t.Enum == nil {
 		src := l.SrcRange.SliceBytes(c.files[l.SrcRange.Filename])
 		c.fail(e.Range(), "wrong type", "want a text: write \"%s\"", src)
@@ -235,7 +241,7 @@ func (c *checker) numeral(e hclsyntax.Expression) (string, bool) {
 	return string(at.SliceBytes(c.files[at.Filename])), true
 }
 
-func (c *checker) whole(v *value, e hclsyntax.Expression, t *Type) {
+func (c *checker) whole(v *value, e hclsyntax.Expression, t *language.Type) {
 	s, ok := c.numeral(e)
 	if !ok {
 		if text, is := literal(e); is {
@@ -249,47 +255,47 @@ func (c *checker) whole(v *value, e hclsyntax.Expression, t *Type) {
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil && strings.ContainsAny(s, ".eE") {
-		c.fail(v.at, "not a whole number", "%s", t.want())
+		c.fail(v.at, "not a whole number", "%s", t.Want())
 		return
 	}
 	if err != nil || n < t.Min || n > t.Max {
-		c.fail(v.at, "out of range", "%s", t.want())
+		c.fail(v.at, "out of range", "%s", t.Want())
 		return
 	}
 	v.number, v.ok = n, true
 }
 
-func (c *checker) quantity(v *value, e hclsyntax.Expression, t *Type) {
+func (c *checker) quantity(v *value, e hclsyntax.Expression, t *language.Type) {
 	s, ok := literal(e)
 	if !ok {
 		if _, number := c.numeral(e); number {
-			c.fail(v.at, "unit missing", "%s", t.plain())
+			c.fail(v.at, "unit missing", "%s", t.Plain())
 			return
 		}
 		c.uncalled(hcl.ExprAsKeyword(e), e, t)
 		return
 	}
-	n, err := t.parse(s)
+	n, err := t.Parse(s)
 	switch {
-	case err != nil && slices.ContainsFunc(t.Calls, func(f Call) bool { return f.Name == s }):
+	case err != nil && slices.ContainsFunc(t.Calls, func(f language.Call) bool { return f.Name == s }):
 		c.uncalled(s, e, t)
 	case err != nil && strings.Trim(s, "0123456789.") == "" && s != "":
-		c.fail(v.at, "unit missing", "%s", t.plain())
+		c.fail(v.at, "unit missing", "%s", t.Plain())
 	case err != nil:
-		c.fail(v.at, "not "+article(string(t.Kind)), "%s", t.want())
+		c.fail(v.at, "not "+language.Article(string(t.Kind)), "%s", t.Want())
 	case n == 0 && n < t.Min && len(t.Calls) > 0:
-		c.fail(v.at, "too little", "at least %s, or %s", t.show(t.Min), either(t.examples()))
+		c.fail(v.at, "too little", "at least %s, or %s", t.Show(t.Min), language.Either(t.Examples()))
 	case n < t.Min:
-		c.fail(v.at, "too little", "at least %s", t.show(t.Min))
+		c.fail(v.at, "too little", "at least %s", t.Show(t.Min))
 	case n > t.Max:
-		c.fail(v.at, "too much", "at most %s", t.show(t.Max))
+		c.fail(v.at, "too much", "at most %s", t.Show(t.Max))
 	default:
 		v.number, v.ok = n, true
 	}
 }
 
 // uncalled speaks of an expression that is of another type, perhaps the name of a function without its arguments.
-func (c *checker) uncalled(name string, e hclsyntax.Expression, t *Type) {
+func (c *checker) uncalled(name string, e hclsyntax.Expression, t *language.Type) {
 	for _, f := range t.Calls {
 		if f.Name == name {
 			c.fail(e.Range(), name+" alone is not enough", "write %s", f.Example)
@@ -299,20 +305,20 @@ func (c *checker) uncalled(name string, e hclsyntax.Expression, t *Type) {
 	c.mismatch(e, t)
 }
 
-func (c *checker) list(v *value, e hclsyntax.Expression, t *Type) {
+func (c *checker) list(v *value, e hclsyntax.Expression, t *language.Type) {
 	l, ok := e.(*hclsyntax.TupleConsExpr)
 	if !ok {
-		if s, text := literal(e); text && t.Elem.Kind == KindText {
+		if s, text := literal(e); text && t.Elem.Kind == language.KindText {
 			c.fail(v.at, "wrong type", "want a list: write [%q]", s)
 			return
 		}
-		if s, text := literal(e); text && t.Elem.Kind == KindRef {
+		if s, text := literal(e); text && t.Elem.Kind == language.KindRef {
 			if meant := c.named(s, roots(t.Elem)); meant != "" {
 				c.fail(v.at, "wrong type", "want a list: write [%s]", meant)
 				return
 			}
 		}
-		if _, ref := e.(*hclsyntax.ScopeTraversalExpr); ref && t.Elem.Kind == KindRef {
+		if _, ref := e.(*hclsyntax.ScopeTraversalExpr); ref && t.Elem.Kind == language.KindRef {
 			c.fail(v.at, "wrong type", "want a list: write [%s]", v.at.SliceBytes(c.files[v.at.Filename]))
 			return
 		}
@@ -326,12 +332,12 @@ func (c *checker) list(v *value, e hclsyntax.Expression, t *Type) {
 		v.items = append(v.items, item)
 	}
 	if t.Nonempty && len(l.Exprs) == 0 {
-		c.fail(v.at, "empty list", "%s", t.want())
+		c.fail(v.at, "empty list", "%s", t.Want())
 		v.ok = false
 	}
 }
 
-func (c *checker) pairs(v *value, e hclsyntax.Expression, t *Type) {
+func (c *checker) pairs(v *value, e hclsyntax.Expression, t *language.Type) {
 	o, ok := e.(*hclsyntax.ObjectConsExpr)
 	if !ok {
 		c.mismatch(e, t)
@@ -359,8 +365,8 @@ func (c *checker) pairs(v *value, e hclsyntax.Expression, t *Type) {
 	}
 }
 
-func (c *checker) call(v *value, e *hclsyntax.FunctionCallExpr, t *Type) {
-	i := slices.IndexFunc(t.Calls, func(f Call) bool { return f.Name == e.Name })
+func (c *checker) call(v *value, e *hclsyntax.FunctionCallExpr, t *language.Type) {
+	i := slices.IndexFunc(t.Calls, func(f language.Call) bool { return f.Name == e.Name })
 	if i < 0 {
 		var names []string
 		for _, f := range t.Calls {

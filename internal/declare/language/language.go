@@ -1,4 +1,4 @@
-package declare
+package language
 
 import (
 	"math"
@@ -26,13 +26,19 @@ var (
 	typeAbs     = &Type{Kind: KindText, Form: formAbs, Example: `"/data"`}
 	typeEnv     = &Type{Kind: KindMap, Key: formEnv, Elem: typeLive, Example: `{ LEVEL = "info" }`}
 	typeFolders = &Type{Kind: KindList, Elem: typeAbs, Example: `["/var/run"]`}
-	typeImage   = &Type{Kind: KindRef, To: toImage, Example: "image.web"}
-	typeAfter   = &Type{Kind: KindList, Elem: &Type{Kind: KindRef, To: toEither, Example: "service.cache"}, Example: "[service.cache, task.migrate]"}
+	typeImage   = &Type{Kind: KindRef, To: ToImage, Example: "image.web"}
+	typeAfter   = &Type{Kind: KindList, Elem: &Type{Kind: KindRef, To: ToEither, Example: "service.cache"}, Example: "[service.cache, task.migrate]"}
 	typeGrace   = &Type{Kind: KindDuration, Min: 0, Max: day, Example: `"30s"`}
 	typeTries   = &Type{Kind: KindWhole, Min: 1, Max: 100, Example: "3"}
 )
 
-// top0 is the language: everything that may be written. Defaults that depend on other values are filled by decode.
+// What promote may be.
+const (
+	PromoteAuto   = "auto"
+	PromoteManual = "manual"
+)
+
+// top0 is the language: everything that may be written. Defaults that depend on other values are filled in by who reads it.
 func top0() *Body {
 	return &Body{Blocks: []Block{
 		{Kind: "stack", Label: formName, Once: true, Required: true, Body: &Body{},
@@ -241,7 +247,7 @@ func updateBody() *Body {
 			Doc: "Instances of a new version that must prove themselves before the others follow; fewer than instances.", Source: "0 as in Nomad: what one instance can prove, a person must say"},
 		{Name: "bake", Default: "30s", Type: &Type{Kind: KindDuration, Min: second, Max: 7 * day, Example: `"30s"`}, Aliases: []string{"soak", "min_healthy_time", "bake_time", "analysis"},
 			Doc: "How long the whole canary must work without a break, at most half of max_age. Without a canary: nothing.", Source: "as long as health.replace_after, so that what is broken from the start is found within it"},
-		{Name: "promote", Default: promoteAuto, Type: &Type{Kind: KindText, Enum: []string{promoteAuto, promoteManual}, Example: `"manual"`}, Aliases: []string{"auto_promote", "approval", "approve"},
+		{Name: "promote", Default: PromoteAuto, Type: &Type{Kind: KindText, Enum: []string{PromoteAuto, PromoteManual}, Example: `"manual"`}, Aliases: []string{"auto_promote", "approval", "approve"},
 			Doc: "Whether the others follow a baked canary by themselves or at a person's word.", Source: "nobody need be awake for what works"},
 		{Name: "warm", Type: &Type{Kind: KindDuration, Min: second, Max: 7 * day, Example: `"10m"`}, Aliases: []string{"keep", "retain", "scaledown_delay"},
 			Doc: "How long the instances of the version before are kept running after an update, without requests, so that a rollback takes a second; less than max_age. Without it: not at all."},
@@ -256,13 +262,13 @@ func updateBody() *Body {
 
 func routeBody() *Body {
 	return &Body{Attributes: []Attribute{
-		{Name: "to", Required: true, Type: &Type{Kind: KindRef, To: toPort, Example: "service.web.port.http"}, Aliases: []string{"backend", "target", "service"}, Doc: "The http port that answers."},
+		{Name: "to", Required: true, Type: &Type{Kind: KindRef, To: ToPort, Example: "service.web.port.http"}, Aliases: []string{"backend", "target", "service"}, Doc: "The http port that answers."},
 	}}
 }
 
 func allowBody() *Body {
 	return &Body{Attributes: []Attribute{
-		{Name: "from", Required: true, Type: &Type{Kind: KindRef, To: toEither, Example: "service.web"}, Aliases: []string{"source", "src"}, Doc: "Who may reach."},
-		{Name: "to", Required: true, Type: &Type{Kind: KindRef, To: toPort, Example: "service.cache.port.redis"}, Aliases: []string{"destination", "dst", "target"}, Doc: "What it may reach."},
+		{Name: "from", Required: true, Type: &Type{Kind: KindRef, To: ToEither, Example: "service.web"}, Aliases: []string{"source", "src"}, Doc: "Who may reach."},
+		{Name: "to", Required: true, Type: &Type{Kind: KindRef, To: ToPort, Example: "service.cache.port.redis"}, Aliases: []string{"destination", "dst", "target"}, Doc: "What it may reach."},
 	}}
 }

@@ -1,4 +1,6 @@
-package declare
+// Package language describes what may be written in a declaration: every block and attribute with its type, range, default and
+// meaning. It does not read text.
+package language
 
 import (
 	"strings"
@@ -45,7 +47,7 @@ type Attribute struct {
 	Short    string   // the kind of block for which it is a short form
 	Aliases  []string // what other tools call it
 
-	fallback int64 // Default in the unit of Type
+	Fallback int64 // Default in the unit of Type
 }
 
 // A Kind is a form of value.
@@ -64,11 +66,11 @@ const (
 	KindCall     Kind = "call" // one of the functions in Calls
 )
 
-// What a reference may lead to.
+// What a reference may lead to, as To says it.
 const (
-	toImage  = "image"
-	toPort   = "port"
-	toEither = "service or task"
+	ToImage  = "image"
+	ToPort   = "port"
+	ToEither = "service or task"
 )
 
 // A Type says which values an attribute may have.
@@ -109,7 +111,7 @@ func (l language) Top() *Body { return l.top }
 func (l language) Body(kinds ...string) (*Body, bool) {
 	b := l.top
 	for _, kind := range kinds {
-		block := b.block(kind)
+		block := b.Block(kind)
 		if block == nil {
 			return nil, false
 		}
@@ -123,7 +125,8 @@ var whole = language{prepare(top0())}
 // Language returns the description of the language as it is spoken today.
 func Language() Schema { return whole }
 
-func (b *Body) attribute(name string) *Attribute {
+// Attribute returns the attribute of that name, or nil.
+func (b *Body) Attribute(name string) *Attribute {
 	for i := range b.Attributes {
 		if b.Attributes[i].Name == name {
 			return &b.Attributes[i]
@@ -132,7 +135,8 @@ func (b *Body) attribute(name string) *Attribute {
 	return nil
 }
 
-func (b *Body) block(kind string) *Block {
+// Block returns the kind of block of that name, or nil.
+func (b *Body) Block(kind string) *Block {
 	for i := range b.Blocks {
 		if b.Blocks[i].Kind == kind {
 			return &b.Blocks[i]
@@ -148,11 +152,11 @@ func prepare(b *Body) *Body {
 		if a.Default == "" || a.Type.Kind == KindText {
 			continue
 		}
-		n, err := a.Type.parse(a.Default)
+		n, err := a.Type.Parse(a.Default)
 		if err != nil || n < a.Type.Min || n > a.Type.Max {
 			panic("declare: default of " + a.Name + ": " + a.Default)
 		}
-		a.fallback = n
+		a.Fallback = n
 	}
 	for i := range b.Blocks {
 		prepare(b.Blocks[i].Body)
@@ -160,8 +164,8 @@ func prepare(b *Body) *Body {
 	return b
 }
 
-// parse reads a number of the type's kind.
-func (t *Type) parse(s string) (int64, error) {
+// Parse reads a number of the type's kind.
+func (t *Type) Parse(s string) (int64, error) {
 	switch t.Kind {
 	case KindDuration:
 		d, err := glint.ParseDuration(s)
@@ -177,8 +181,8 @@ func (t *Type) parse(s string) (int64, error) {
 	}
 }
 
-// show writes a number of the type's kind.
-func (t *Type) show(n int64) string {
+// Show writes a number of the type's kind.
+func (t *Type) Show(n int64) string {
 	switch t.Kind {
 	case KindDuration:
 		if n > 0 && n%day == 0 {
@@ -194,22 +198,23 @@ func (t *Type) show(n int64) string {
 	}
 }
 
-// want says in words what may stand for the type.
-func (t *Type) want() string {
+// Want says in words what may stand for the type.
+func (t *Type) Want() string {
 	if t.Kind == KindCall || t.Kind == KindText && len(t.Enum)+len(t.Calls) > 0 {
 		var all []string
 		for _, e := range t.Enum {
 			all = append(all, `"`+e+`"`)
 		}
-		return "want " + either(append(all, t.examples()...))
+		return "want " + Either(append(all, t.Examples()...))
 	}
 	if len(t.Calls) == 0 {
-		return t.plain()
+		return t.Plain()
 	}
-	return t.plain() + ", or " + either(t.examples())
+	return t.Plain() + ", or " + Either(t.Examples())
 }
 
-func (t *Type) examples() []string {
+// Examples returns the functions that may stand for the type, as a person would write them.
+func (t *Type) Examples() []string {
 	var all []string
 	for _, c := range t.Calls {
 		all = append(all, c.Example)
@@ -217,29 +222,31 @@ func (t *Type) examples() []string {
 	return all
 }
 
-// plain says in words what may stand for the type, but for functions.
-func (t *Type) plain() string {
+// Plain says in words what may stand for the type, but for functions.
+func (t *Type) Plain() string {
 	switch {
 	case t.Kind == KindRef:
-		return "want " + article(t.To) + ", such as " + t.Example
+		return "want " + Article(t.To) + ", such as " + t.Example
 	case t.Kind == KindText && t.Form != nil:
 		return "want " + t.Form.Want
 	case t.Kind == KindCPU:
 		return `want an amount of CPU: "250m" (thousandths of a core) or "2" (cores)`
 	case t.Kind == KindWhole:
-		return "want a whole number from " + t.show(t.Min) + " to " + t.show(t.Max)
+		return "want a whole number from " + t.Show(t.Min) + " to " + t.Show(t.Max)
 	}
-	return "want " + article(string(t.Kind)) + ", such as " + t.Example
+	return "want " + Article(string(t.Kind)) + ", such as " + t.Example
 }
 
-func article(noun string) string {
+// Article puts "a" or "an" before a noun.
+func Article(noun string) string {
 	if strings.ContainsRune("aeiou", rune(noun[0])) {
 		return "an " + noun
 	}
 	return "a " + noun
 }
 
-func either(all []string) string {
+// Either lists what may stand in one place: a, b or c.
+func Either(all []string) string {
 	if n := len(all); n > 1 {
 		return strings.Join(all[:n-1], ", ") + " or " + all[n-1]
 	}

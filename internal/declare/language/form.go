@@ -1,4 +1,4 @@
-package declare
+package language
 
 import (
 	"io/fs"
@@ -6,16 +6,14 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/glint-infra/glint"
 )
 
 func parseWhole(s string) (int64, error) { return strconv.ParseInt(s, 10, 64) }
 func showWhole(n int64) string           { return strconv.FormatInt(n, 10) }
-
-// maxText bounds every text in bytes: the kernel refuses an argument or environment variable of 128 KiB
-// (MAX_ARG_STRLEN in include/uapi/linux/binfmts.h), its name and final zero byte included.
-const maxText = 128<<10 - 256
 
 var (
 	formName = &Form{"a name", `lower-case letters, digits and "-", a letter first and no "-" last, at most ` + strconv.Itoa(glint.MaxName) + ` long`, checkName}
@@ -37,8 +35,10 @@ var (
 const maxReason = 200
 
 func checkReason(s string) (string, bool) {
-	return "", strings.TrimSpace(s) != "" && len(s) <= maxReason && printable(s) == s && !strings.Contains(s, "\t")
+	return "", strings.TrimSpace(s) != "" && len(s) <= maxReason && utf8.ValidString(s) && !strings.ContainsFunc(s, unprintable)
 }
+
+func unprintable(r rune) bool { return !unicode.IsPrint(r) }
 
 func checkName(s string) (string, bool) {
 	if glint.ValidName(s) {
