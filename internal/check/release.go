@@ -32,48 +32,15 @@ func Release(r glint.Release) error {
 			bad("service %q: names must be valid, sorted and unique", s.Name)
 		}
 		last = s.Name
-		total += max(s.Instances, 0)
+		total += max(s.Instances, s.Max, 0) + max(s.Standby, 0)
 		errs = append(errs, service(s)...)
 	}
 	if total > maxInstances {
 		bad("%d instances, more than %d", total, maxInstances)
 	}
 	errs = append(errs, references(r)...)
+	errs = append(errs, order(r)...)
 	return errors.Join(errs...)
-}
-
-func service(s glint.Service) (errs []error) {
-	bad := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("service %s: "+format, append([]any{s.Name}, args...)...))
-	}
-	u := s.Update
-	if s.Instances < 0 || u.Surge < 0 || u.Unavailable < 0 || u.Tries < 1 || u.Grace < 0 || u.StartWithin <= 0 {
-		bad("instances, surge, unavailable and grace must not be negative; tries and start_within must be positive")
-	}
-	switch u.Strategy {
-	case glint.Rolling:
-		if u.Surge == 0 && u.Unavailable == 0 {
-			bad("surge and unavailable are both 0: no instance could ever be replaced")
-		}
-	case glint.Recreate:
-	default:
-		bad("unknown update strategy %q", u.Strategy)
-	}
-	if s.Template.Exclusive() && (s.Instances > 1 || u.Strategy != glint.Recreate) {
-		bad("has a volume, which one instance holds at a time: want instances = 1 and strategy = \"recreate\"")
-	}
-	if s.MaxAge > 0 && s.MaxAge <= u.StartWithin+u.Grace {
-		bad("max_age %s must be longer than start_within and grace together (%s)", s.MaxAge, u.StartWithin+u.Grace)
-	}
-	if !s.Template.Image.Valid() {
-		bad("image %q is not a digest", s.Template.Image)
-	}
-	for _, p := range s.Template.Ports {
-		if p.Number < 1 || p.Number > 65535 || p.Protocol != glint.HTTP && p.Protocol != glint.TCP {
-			bad("port %s: want a number from 1 to 65535 and protocol http or tcp", p.Name)
-		}
-	}
-	return errs
 }
 
 // references: every route and edge leads to a declared port of the right kind, and every route to something proven.
