@@ -29,7 +29,8 @@ Faults, by kind:
   negate    a condition of if, for or case, a side of && or ||, or a !x is turned round; == becomes !=
   boundary  < becomes <=, <= becomes <, > becomes >=, >= becomes >
   constant  a number n becomes n+1 (with a point or exponent: 2n), true becomes false; a constant of the module that has a
-            name is moved where it is used, a duration by the largest unit that measures it. Texts, array sizes, x[0] and the capacities given to make are left alone
+            name is moved where it is used, a duration by the largest unit that measures it. Texts, array sizes, x[0] and
+            the capacities given to make are left alone
   drop      an assignment, ++, call, send, defer, go, continue, break or bare return is left out
 
 A fault is killed when a test that reaches it fails or hangs. It survives when none does, or when no test reaches it. What
@@ -97,7 +98,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.DurationVar(&o.slow, "slow", 0, "leave out tests that take longer than this, such as 1s; 0: none")
 	f.StringVar(&o.known, "known", "internal/tools/mutate/survivors.txt", "`file` of survivors with the reason why they may live")
 	f.StringVar(&o.output, "o", "table", "`form` of the report: table or json")
-	f.StringVar(&o.again, "again", "", "only what survived in this `report`, made with -o json")
+	f.StringVar(&o.again, "again", "", "only what survived in this `report`, made with -o json; the percentage is of these")
 	f.BoolVar(&o.list, "list", false, "only list the faults")
 	if err := f.Parse(args); err != nil {
 		return o, err
