@@ -113,6 +113,11 @@ func (c *Client) Revisions(ctx context.Context, stack string) ([]RevisionStatus,
 	return ask[[]RevisionStatus](ctx, c, "GET", at(stack, "revisions"), nil)
 }
 
+// Orders returns what people have said about what runs, oldest first, as events.
+func (c *Client) Orders(ctx context.Context, stack string) ([]glint.Event, error) {
+	return ask[[]glint.Event](ctx, c, "GET", at(stack, "orders"), nil)
+}
+
 // Release returns the release of revision number.
 func (c *Client) Release(ctx context.Context, stack string, number int) (glint.Release, error) {
 	return ask[glint.Release](ctx, c, "GET", at(stack, "revisions", strconv.Itoa(number)), nil)
@@ -134,6 +139,11 @@ func (c *Client) Why(ctx context.Context, stack, service string, n int) (Why, er
 		q.Set("n", strconv.Itoa(n))
 	}
 	return ask[Why](ctx, c, "GET", at(stack, "why")+"?"+q.Encode(), nil)
+}
+
+// WhyRevision tells how a revision was carried out: from its beginning to its verdict, or to now.
+func (c *Client) WhyRevision(ctx context.Context, stack string, number int) (Why, error) {
+	return ask[Why](ctx, c, "GET", at(stack, "why")+"?revision="+strconv.Itoa(number), nil)
 }
 
 // Logs returns the last tail lines (all when tail < 0) of service.n, and with follow goes on until ctx ends, the reader

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"sync"
 
@@ -14,19 +15,27 @@ import (
 // page is how many events are read at a time.
 const page = 1000
 
-// A ledger holds the verdicts of a stack, read once: a blueprint remembers only the last one.
+// A ledger holds the verdicts and people's words of a stack, read once: a blueprint remembers only the last ones.
 type ledger struct {
-	mu       sync.Mutex
-	after    int64 // up to where the story was read
-	verdicts []glint.Event
+	mu    sync.Mutex
+	after int64 // up to where the story was read
+	pages
 }
 
-// verdicts returns all verdicts that were ever spoken on a stack, oldest first.
-func (s *server) verdicts(ctx context.Context, stack string) ([]glint.Event, error) {
+// The pages of a ledger.
+type pages struct {
+	verdicts []glint.Event
+	orders   []glint.Event
+	begun    map[int]int64 // the seq with which a revision was taken up
+	over     map[int]int64 // the seq of its last verdict
+}
+
+// ledger returns what was ever decided and said about a stack, oldest first.
+func (s *server) ledger(ctx context.Context, stack string) (pages, error) {
 	s.mu.Lock()
 	l := s.ledgers[stack]
 	if l == nil {
-		l = &ledger{}
+		l = &ledger{pages: pages{begun: map[int]int64{}, over: map[int]int64{}}}
 		s.ledgers[stack] = l
 	}
 	s.mu.Unlock()
@@ -35,17 +44,42 @@ func (s *server) verdicts(ctx context.Context, stack string) ([]glint.Event, err
 	for {
 		events, err := s.Store.Events(ctx, stack, l.after, page)
 		if err != nil {
-			return nil, err
+			return pages{}, err
 		}
 		for _, e := range events {
-			if l.after = e.Seq; e.Kind == glint.EventVerdict {
-				l.verdicts = append(l.verdicts, e)
-			}
+			l.add(e)
 		}
 		if len(events) < page {
-			return l.verdicts[:len(l.verdicts):len(l.verdicts)], nil
+			out := l.pages
+			out.begun, out.over = maps.Clone(l.begun), maps.Clone(l.over)
+			return out, nil // what is appended later is not in these slices
 		}
 	}
+}
+
+func (l *ledger) add(e glint.Event) {
+	l.after = e.Seq
+	switch e.Kind {
+	case glint.EventRevision:
+		l.begun[e.Revision] = e.Seq
+	case glint.EventOrder:
+		l.orders = append(l.orders, e)
+	case glint.EventVerdict:
+		if e.Service != "" && e.Reason != glint.RejectedFor {
+			return // how a task came out
+		}
+		l.verdicts = append(l.verdicts, e)
+		l.over[e.Revision] = e.Seq
+	}
+}
+
+// orders tells what people have said about what runs.
+func (s *server) orders(ctx context.Context, in *StackPath) ([]glint.Event, error) {
+	if _, err := s.history(ctx, in.Stack); err != nil {
+		return nil, err
+	}
+	l, err := s.ledger(ctx, in.Stack)
+	return append([]glint.Event{}, l.orders...), err
 }
 
 // judged is a line of history, and what it has been.
@@ -56,7 +90,7 @@ type judged struct {
 
 // past tells how every revision came out: from the verdicts, and for those of the life that goes on from its blueprint.
 func (s *server) past(ctx context.Context, stack string, st standing) ([]judged, error) {
-	verdicts, err := s.verdicts(ctx, stack)
+	l, err := s.ledger(ctx, stack)
 	if err != nil {
 		return nil, err
 	}
@@ -65,12 +99,9 @@ func (s *server) past(ctx context.Context, stack string, st standing) ([]judged,
 		list[i] = judged{RevisionStatus: RevisionStatus{Revision: r, Outcome: glint.Replaced}}
 	}
 	ended, stable := 0, false
-	for _, v := range verdicts {
+	for _, v := range l.verdicts {
 		if v.Revision < 1 || v.Revision > len(list) {
 			continue // of a revision that was made since the revisions were read
-		}
-		if v.Service != "" && v.Reason != glint.RejectedFor {
-			continue // how a task came out
 		}
 		switch r := &list[v.Revision-1]; {
 		case v.Reason == glint.RejectedFor:

@@ -345,3 +345,61 @@ func TestRequestsAreSmall(t *testing.T) {
 		t.Errorf("%s", b)
 	}
 }
+
+// TestRevisionStory: a revision is told from its beginning to its verdict, and nothing of others.
+func TestRevisionStory(t *testing.T) {
+	w := newWorld(t)
+	story := func(n int) (string, []glint.Note) {
+		t.Helper()
+		why, err := w.client.WhyRevision(t.Context(), stack, n)
+		check(t, err)
+		return told(why.Events), why.Notes
+	}
+	w.apply(w.release("v1", 2))
+	if text, _ := story(1); text != "" {
+		t.Errorf("before it was taken up: %s", text)
+	}
+	w.pass(5 * time.Second)
+	w.apply(w.release("v2", 2, "exit", "7", "no", "config"))
+	w.pass(30 * time.Second)
+	check(t, w.sim.Kill(glint.ID{Stack: stack, Epoch: "e1", Service: "web", N: 1})) // belongs to no rollout
+	w.pass(10 * time.Second)
+	if text, _ := story(1); !strings.HasPrefix(text, "r1 taken up") || !strings.HasSuffix(text, "r1 serves\n") || strings.Contains(text, "r2") {
+		t.Errorf("r1:\n%s", text)
+	}
+	if text, _ := story(2); !strings.HasPrefix(text, "r2 taken up") || !strings.Contains(text, "exited 7") || !strings.HasSuffix(text, "rolled back to r1\n") || strings.Contains(text, "SIGKILL") {
+		t.Errorf("r2:\n%s", text)
+	}
+	w.apply(w.release("v3", 2, "sick"))
+	w.pass(time.Second)
+	if text, _ := story(3); !strings.HasPrefix(text, "r3 taken up") || strings.Contains(text, "serves") {
+		t.Errorf("r3 in the midst:\n%s", text)
+	}
+	_, err := w.client.WhyRevision(t.Context(), stack, 4)
+	refused(t, err, api.CodeNotFound, glint.ErrNotFound, "newest is r3")
+	status, _, text := w.curl("GET", "/v1/stacks/shop/why?revision=1&service=web", "")
+	if status != 422 || !strings.Contains(text, "not for both") {
+		t.Errorf("%d %s", status, text)
+	}
+}
+
+// TestOrdersAreKept: what was said is told for ever, though the order itself is closed.
+func TestOrdersAreKept(t *testing.T) {
+	w := newWorld(t)
+	w.apply(w.release("v1", 2))
+	w.pass(5 * time.Second)
+	_, err := w.client.Pause(t.Context(), stack, api.WordRequest{By: "ann", Comment: "lunch"})
+	check(t, err)
+	w.pass(time.Second)
+	_, err = w.client.Resume(t.Context(), stack, api.WordRequest{By: "bob"})
+	check(t, err)
+	w.pass(time.Second)
+	if got := w.open(); got != "" {
+		t.Errorf("still open: %s", got)
+	}
+	events, err := w.client.Orders(t.Context(), stack)
+	check(t, err)
+	if text := told(events); len(events) != 2 || !strings.Contains(text, "ann") || !strings.Contains(text, "pause") || !strings.Contains(text, "lunch") || !strings.Contains(text, "bob") {
+		t.Errorf("orders:\n%s", text)
+	}
+}

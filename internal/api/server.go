@@ -231,6 +231,7 @@ func (s *server) describe(api huma.API) {
 	handle(api, op("regenerate", "POST", one+"/regenerate", "Put others in the places of all instances"), s.regenerate)
 	handle(api, op("scale", "POST", one+"/services/{service}/scale", "Ask for another number of instances, within what is declared"), s.scale)
 	handle(api, op("revisions", "GET", one+"/revisions", "The history, oldest first, also of a stack that was destroyed"), s.revisions)
+	handle(api, op("orders", "GET", one+"/orders", "What people have said about what runs, oldest first, as events"), s.orders)
 	handle(api, op("release", "GET", one+"/revisions/{number}", "The release of a revision"), s.release)
 	handle(api, op("events", "GET", one+"/events", "The story, oldest first"), s.events)
 	stream(api, op("follow", "GET", one+"/events/follow", "The story as it goes on; resumes after Last-Event-ID"),

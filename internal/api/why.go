@@ -2,16 +2,19 @@ package api
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"slices"
 
 	"github.com/glint-infra/glint"
+	"github.com/glint-infra/glint/internal/plan"
 )
 
 type whyInput struct {
 	StackPath
 	Service string `query:"service"`
 	N       int    `query:"n" minimum:"1" doc:"with a service: one of its instances"`
+	Number  int    `query:"revision" minimum:"1" doc:"by itself: how this revision was carried out"`
 }
 
 const (
@@ -20,8 +23,12 @@ const (
 )
 
 func (s *server) why(ctx context.Context, in *whyInput) (Why, error) {
-	if _, err := s.history(ctx, in.Stack); err != nil {
+	revs, err := s.history(ctx, in.Stack)
+	if err != nil {
 		return Why{}, err
+	}
+	if in.Number != 0 {
+		return s.whyRevision(ctx, in, len(revs))
 	}
 	if in.N != 0 && in.Service == "" {
 		return Why{}, refuse(http.StatusUnprocessableEntity, CodeInvalid, "n=%d is of which service? Ask with service=NAME", in.N)
@@ -84,4 +91,40 @@ func (s *server) whyInstance(st standing, in *whyInput, events []glint.Event, no
 		}
 	}
 	return out, nil
+}
+
+// whyRevision tells of a revision from when it was taken up to its last verdict, the next revision, or now.
+func (s *server) whyRevision(ctx context.Context, in *whyInput, newest int) (Why, error) {
+	switch {
+	case in.Service != "" || in.N != 0:
+		return Why{}, refuse(http.StatusUnprocessableEntity, CodeInvalid, "ask for revision %d, or for a service, not for both", in.Number)
+	case in.Number > newest:
+		return Why{}, refuse(http.StatusNotFound, CodeNotFound, "stack %s has no revision r%d; its newest is r%d", in.Stack, in.Number, newest)
+	}
+	st, err := s.standing(ctx, in.Stack)
+	if err != nil {
+		return Why{}, err
+	}
+	l, err := s.ledger(ctx, in.Stack)
+	if err != nil {
+		return Why{}, err
+	}
+	out := Why{Events: []glint.Event{}}
+	if st.lives && in.Number == newest && plan.Outcome(st.head, newest) != glint.Serving {
+		out.Notes = s.last(st.head).Notes
+	}
+	from, begun := l.begun[in.Number]
+	if !begun { // it waits to be taken up, or was overtaken before
+		return out, nil
+	}
+	upto := l.over[in.Number]
+	for n := in.Number + 1; upto == 0 && n <= newest; n++ {
+		upto = l.begun[n]
+	}
+	if upto == 0 {
+		upto = math.MaxInt64
+	}
+	events, err := s.Store.Events(ctx, in.Stack, from-1, int(min(upto-from+1, memory)))
+	out.Events = append(out.Events, events...)
+	return out, err
 }
