@@ -277,3 +277,44 @@ func TestFormatLeavesNoTrace(t *testing.T) {
 		t.Error("the release changed")
 	}
 }
+
+// TestAcceptedIsAdmitted: whatever may be said of services and tasks, what Parse lets pass the server lets pass too. The two
+// judges do not know each other.
+func TestAcceptedIsAdmitted(t *testing.T) {
+	accepted := 0
+	rapid.Check(t, func(t *rapid.T) {
+		maybe := func(all ...string) string {
+			for range 2 * len(all) { // most is left out: what is said at random seldom fits together
+				all = append(all, "")
+			}
+			return rapid.SampledFrom(all).Draw(t, "line") + "\n"
+		}
+		var b strings.Builder
+		b.WriteString("stack \"shop\" {}\nimage \"web\" {\n  from = debian(\"bookworm\")\n  entrypoint = [\"/web\"]\n}\n")
+		b.WriteString("service \"a\" {\nimage = image.web\n")
+		b.WriteString(maybe("instances = 0", "instances = 2", "instances = 5", "instances {\nmin = 0\nmax = 1\n}", "instances {\nmin = 2\nmax = 4\n}"))
+		b.WriteString(maybe("standby = 1") + maybe("after = [service.b]", "after = [service.b, task.c]", "after = [service.a]"))
+		b.WriteString(maybe(`max_age = "1m"`, `max_age = "4m"`, `max_age = "1h"`, `max_age = never("a game")`))
+		b.WriteString(maybe("volume \"data\" {\npath = \"/data\"\nsize = \"1GiB\"\n}", "") + "update {\n")
+		b.WriteString(maybe("canary = 1", "canary = 1\nbake = \"10s\"", "canary = 3\nbake = \"10m\"\npromote = \"manual\"", "promote = \"auto\"") + maybe(`warm = "1m"`, `warm = "2h"`))
+		b.WriteString(maybe(`strategy = "recreate"`, "surge = 0", "unavailable = 1", "surge = 0\nunavailable = 3") + maybe(`start_within = "10s"`, `start_within = "10m"`) + "}\n}\n")
+		b.WriteString("service \"b\" {\nimage = image.web\n" + maybe("after = [task.c]", "after = [service.a, task.c]") + "}\n")
+		b.WriteString("task \"c\" {\nimage = image.web\n" + maybe("after = [service.a]", "after = [service.b]"))
+		b.WriteString(maybe(`timeout = "1h"`, `timeout = "1s"`) + maybe("tries = 5") + maybe(`grace = "0s"`, `grace = "1h"`) + "}\n")
+		d, _ := declare.Parse(map[string][]byte{declare.Main: []byte(b.String())})
+		if d == nil {
+			return
+		}
+		accepted++
+		r, err := compile.Release(d, sealed(d))
+		if err != nil {
+			t.Fatalf("compiling: %v\n%s", err, b.String())
+		}
+		if err := check.Release(r); err != nil {
+			t.Fatalf("accepted and not admitted: %v\n%s", err, b.String())
+		}
+	})
+	if accepted == 0 {
+		t.Error("none was accepted: the test says nothing")
+	}
+}

@@ -148,6 +148,17 @@ func TestWarnings(t *testing.T) {
 	if d == nil || found.Text() != want || found.Err() != nil {
 		t.Errorf("got %v and:\n%s", d, found.Text())
 	}
+	base := "stack \"shop\" {}\nimage \"web\" {\n  from = debian(\"bookworm\")\n  entrypoint = [\"/web\"]\n}\n"
+	route := "service \"web\" {\n  image = image.web\n  ports = { http = 80 }\n  health = http(\"/\")\n%s}\nroute \"a.org\" {\n  to = service.web.port.http\n}\n"
+	for src, want := range map[string]string{
+		fmt.Sprintf(route, "instances = 0\n"):                      "service \"web\" has instances = 0: every request gets 503",
+		fmt.Sprintf(route, "instances {\n min = 0\n max = 2\n}\n"): "service \"web\" has min = 0: until more are asked for, every request gets 503",
+		"service \"db\" {\n  image = image.web\n  instances = 0\n}\ntask \"a\" {\n  image = image.web\n  after = [service.db]\n}\n": "service \"db\" has instances = 0, and serves nobody",
+	} {
+		if d, found := declare.Parse(one(base + src)); d == nil || len(found) != 1 || !strings.Contains(found.Text(), want) {
+			t.Errorf("want %s, got:\n%s", want, found.Text())
+		}
+	}
 	if d, found := declare.Parse(one("stack \"shop\" {}\n")); d == nil || !strings.Contains(found.Text(), "nothing will run") {
 		t.Errorf("an empty stack: got %v and:\n%s", d, found.Text())
 	}

@@ -39,6 +39,9 @@ func (c *checker) afterRules(d *Declaration) {
 			default:
 				first[item.service] = item.at
 				waits[i] = append(waits[i], wait{i, to, item.at})
+				if s := &d.Services[to]; s.counted() && s.most() == 0 {
+					c.warn(item.at, "waiting for no instances", "service %q has instances = 0, and serves nobody", s.Name)
+				}
 			}
 		}
 	}
