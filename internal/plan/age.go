@@ -12,9 +12,10 @@ import (
 // lastMoments says until when each member may stay, by number. Nobody is to be older than max_age, and members that were
 // born together must not all go at the same moment: so from the last one's moment backward, each goes at least a gap before
 // the next. A gap is half of an even share of max_age: after one turn of the fleet the births stand so far apart that it
-// moves nobody any more, and nobody goes before half of its age.
+// moves nobody any more, and nobody goes before half of its age. It does not depend on how many there are just now, or
+// whoever joins in the place of an expired one would make that young again.
 //
-// Services that were born together are moved against each other, by less than a gap.
+// Services that were born together are moved against each other, by a gap or a tenth of max_age at most.
 func lastMoments(s glint.Service, f glint.Fleet, stack string) map[int]time.Time {
 	if s.MaxAge <= 0 {
 		return nil
@@ -26,8 +27,8 @@ func lastMoments(s glint.Service, f glint.Fleet, stack string) map[int]time.Time
 		}
 	}
 	slices.SortFunc(all, func(a, b glint.Member) int { return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.N, b.N)) })
-	gap := s.MaxAge.D() / time.Duration(2*max(len(all), 1))
-	shift := time.Duration(float64(gap) * fraction(stack+"/"+f.Name))
+	gap := s.MaxAge.D() / time.Duration(2*max(s.Instances, 1))
+	shift := time.Duration(float64(min(gap, s.MaxAge.D()/10)) * fraction(stack+"/"+f.Name))
 	moments := make(map[int]time.Time, len(all))
 	var next time.Time
 	for _, m := range slices.Backward(all) {

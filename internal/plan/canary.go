@@ -87,7 +87,7 @@ func (p *planner) bake(s glint.Service, f *glint.Fleet) {
 	}
 	switch working, broken := p.working(*f); {
 	case !f.Baking.IsZero() && broken:
-		if !p.failed[f.Name] && !p.brake(*f) {
+		if !p.failed[f.Name] && !p.braked[f.Name] {
 			f.Failed++
 		}
 		f.Baking = time.Time{}

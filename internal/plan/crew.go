@@ -66,7 +66,7 @@ func (p *planner) flaw(s glint.Service, f glint.Fleet, m glint.Member, moments m
 	case f.Renew != nil && m.N <= f.Renew.Upto:
 		return cause{glint.Requested, orderText(glint.Order{By: f.Renew.By, Comment: f.Renew.Comment}, "asked for new ones")}, true
 	case ages && !p.now.Before(last):
-		return cause{glint.Expired, fmt.Sprintf("%s old; none may be older than %s", p.now.Sub(m.Created).Round(time.Second), s.MaxAge)}, true
+		return cause{glint.Expired, fmt.Sprintf("born at %s; none may be older than %s", clockText(m.Created), s.MaxAge)}, true
 	case ages:
 		p.wakeAt(last)
 	}
@@ -133,7 +133,7 @@ func floor(s glint.Service) int {
 // relieve lets members leave that could stay up, as far as the floor allows. Those that take no traffic leave first:
 // they cost nothing. When all fail at once, they count as if they worked: whatever the fault is, fewer of them is worse.
 func (p *planner) relieve(s glint.Service, f *glint.Fleet, why map[int]cause) {
-	brake := p.brake(*f)
+	brake := p.braked[f.Name]
 	serves := func(m glint.Member) bool { return m.Counts() && m.Routed && (brake || p.ready(f.Name, m)) }
 	available := 0
 	for _, m := range f.Members {
@@ -153,6 +153,10 @@ func (p *planner) relieve(s glint.Service, f *glint.Fleet, why map[int]cause) {
 			p.note(f.Name, *m, "%s (%s); waits until its health is known", w.reason, w.because)
 			continue
 		}
+		if brake && serves(*m) && ownDoing(w.reason) {
+			p.note(f.Name, *m, "%s (%s); waits: all fail at once, the fault is elsewhere", w.reason, w.because)
+			continue
+		}
 		if serves(*m) {
 			if available <= floor(s) {
 				p.note(f.Name, *m, "%s (%s); waits: %d of %d take traffic", w.reason, w.because, available, s.Instances)
@@ -166,6 +170,11 @@ func (p *planner) relieve(s glint.Service, f *glint.Fleet, why map[int]cause) {
 			p.dispatch(m, w.reason, w.because)
 		}
 	}
+}
+
+// ownDoing reports whether nobody but Glint wants an instance to go for this reason.
+func ownDoing(why glint.Reason) bool {
+	return why == glint.Expired || why == glint.Drifted || why == glint.Tainted
 }
 
 func member(f *glint.Fleet, n int) *glint.Member {
@@ -318,7 +327,7 @@ func vacant(f glint.Fleet, why map[int]cause) []int {
 
 // route gives traffic to the members that are wanted and ready.
 func (p *planner) route(s glint.Service, f *glint.Fleet) {
-	brake := p.brake(*f)
+	brake := p.braked[f.Name]
 	for i := range f.Members {
 		m := &f.Members[i]
 		inst, here := p.instance(f.Name, *m)

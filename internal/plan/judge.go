@@ -54,6 +54,7 @@ func inFlight(n int) string {
 // judge sends off members that are of no use to anyone. That costs no budget: they are down already.
 func (p *planner) judge(s glint.Service, f *glint.Fleet) {
 	brake := p.brake(*f)
+	p.braked[f.Name] = brake
 	task, declared := p.release.Service(f.Name)
 	for i := range f.Members {
 		switch m := &f.Members[i]; {

@@ -33,7 +33,7 @@ type Decision struct {
 
 // Next decides what should follow have, given what people want and what was seen.
 func Next(in Intent, have glint.Blueprint, seen glint.Observation, now time.Time) Decision {
-	p := &planner{in: in, have: have, seen: seen, now: now, here: map[string]map[int]*glint.Instance{}, waiting: map[string]bool{}, failed: map[string]bool{}}
+	p := &planner{in: in, have: have, seen: seen, now: now, here: map[string]map[int]*glint.Instance{}, waiting: map[string]bool{}, failed: map[string]bool{}, braked: map[string]bool{}}
 	p.index()
 	p.next = have
 	p.next.Number++
@@ -88,6 +88,7 @@ type planner struct {
 	orders  []glint.Order   // those that were not taken up before this turn
 	waiting map[string]bool // services whose new version has to wait
 	failed  map[string]bool // services of which a member failed in this turn
+	braked  map[string]bool // services whose members all failed at once when this turn began
 	notes   []glint.Note
 	wake    time.Time
 	busy    bool // some declared fleet is not steady yet

@@ -34,6 +34,9 @@ func (p *planner) settle(s glint.Service, declared bool, f *glint.Fleet) {
 			}
 		}
 	}
+	if !p.seen.Complete && f.Phase != glint.Steady {
+		p.note(f.Name, glint.Member{}, "waits until all places answer")
+	}
 	if s.Task && !succeededIn(*f) || serving < s.Instances || others > 0 || f.Phase == glint.Canary || !p.seen.Complete && f.Phase != glint.Steady {
 		p.busy = true
 		p.keepTemplates(f)

@@ -165,7 +165,7 @@ func (t *teller) member(f glint.Fleet, old, m glint.Member, had bool) {
 		text := "takes traffic"
 		if !m.Routed {
 			text = "takes no more traffic"
-			if inst, here := t.seen.Instance(id); here && m.Stays() && inst.Health.Detail != "" {
+			if inst, here := t.seen.Instance(id); here && m.Counts() && !inst.Health.Ready && inst.Health.Detail != "" {
 				text += ": " + inst.Health.Detail
 			}
 		}
