@@ -64,6 +64,7 @@ type site struct {
 	data, run, name, socket, mirror string
 	public                          netip.AddrPort
 	services, instances             netip.Prefix
+	moment                          func(string) // for tests of crashes; nil
 }
 
 func (c *cli) site(s serving) (site, error) {
@@ -120,6 +121,9 @@ func (c *cli) serve(ctx context.Context, s serving) error {
 		return err
 	}
 	if err := preflight(at); err != nil {
+		return err
+	}
+	if at.moment, err = moments(c.Getenv); err != nil {
 		return err
 	}
 	slog.SetDefault(slog.New(c.logHandler()))

@@ -58,11 +58,19 @@ func open(ctx context.Context, at site) (*host, error) {
 	}
 	h.observer = observe.New(observe.Config{Platform: h.platform, Balancer: h.plane, Hint: func(stack string) { h.conductor.Poke(stack) }})
 	h.closers = append(h.closers, func() error { h.observer.Close(); return nil })
-	h.conductor = conductor.New(conductor.Config{
-		Store: h.store, Platform: h.platform, Balancer: h.plane, Look: h.observer.Look, Now: time.Now, Ended: h.ended, Told: told,
-	})
+	h.conductor = conductor.New(h.conducting())
 	h.closers = append(h.closers, func() error { h.conductor.Settle(); return nil })
 	return h, nil
+}
+
+func (h *host) conducting() conductor.Config {
+	cfg := conductor.Config{
+		Store: h.store, Platform: h.platform, Balancer: h.plane, Look: h.observer.Look, Now: time.Now, Ended: h.ended, Told: told,
+	}
+	if at := h.at.moment; at != nil {
+		cfg.Platform, cfg.Balancer = momentousPlatform{h.platform, at}, momentousPlane{h.plane, at}
+	}
+	return cfg
 }
 
 func (h *host) openState(ctx context.Context) (err error) {
@@ -74,6 +82,9 @@ func (h *host) openState(ctx context.Context) (err error) {
 	report := func(err error) { slog.Warn("keeping the store tidy", "error", err) }
 	if h.store, err = etcd.Open(ctx, etcd.Config{Dir: filepath.Join(h.at.data, "store"), Report: report}); err != nil {
 		return err
+	}
+	if h.at.moment != nil {
+		h.store = momentousStore{h.store, h.at.moment}
 	}
 	h.closers = append(h.closers, h.store.Close)
 	h.directory, err = discovery.Open(filepath.Join(h.at.data, "addresses.json"), h.at.services)
