@@ -1,6 +1,10 @@
 package check
 
-import "github.com/glint-infra/glint"
+import (
+	"fmt"
+
+	"github.com/glint-infra/glint"
+)
 
 // canary: a new version takes no more places than it was given until it has proven itself.
 func (j *judge) canary(c *change) {
@@ -37,9 +41,35 @@ func (j *judge) beside(c *change) {
 	if joined > 0 && target > most {
 		j.bad("%s: %d of the new version, and the canary is %d", c.is.Name, target, most)
 	}
+	if why := j.unbaked(c); why != "" && !c.is.Baking.IsZero() {
+		j.bad("%s: would bake, and %s", c.is.Name, why)
+	}
 	if replaced > 0 && stable < c.wants-most {
 		j.bad("%s: %d of the stable version would stay beside the canary, fewer than %d", c.is.Name, stable, c.wants-most)
 	}
+}
+
+// unbaked returns why the canary does not bake; empty if it may, as far as is known. To begin, all of it must be ready.
+func (j *judge) unbaked(c *change) string {
+	whole, begins := 0, !c.is.Baking.Equal(c.was.Baking)
+	for _, p := range c.members {
+		if !p.m.Counts() || p.m.Version != c.is.Target || !p.m.Routed || begins && !p.ready() || j.broken(p) {
+			continue
+		}
+		whole++
+	}
+	if whole < c.service.Update.Canary {
+		return fmt.Sprintf("%d of %d of its canary work", whole, c.service.Update.Canary)
+	}
+	return ""
+}
+
+// broken reports whether the member is known not to work.
+func (j *judge) broken(p pair) bool {
+	if !p.here {
+		return j.seen.Complete
+	}
+	return p.inst.State == glint.Dead || p.inst.Health.Known && !p.inst.Health.Ready
 }
 
 // superseded reports whether the member gives way to another version in this step.

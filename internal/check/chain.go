@@ -49,6 +49,9 @@ func (j *judge) destination() {
 	if b.Rejected != nil && a.Target == b.Rejected.Revision && a.Target != b.Target {
 		j.bad("r%d was rejected and would be carried out again", a.Target)
 	}
+	if j.verdict() && a.Rejected.Because == "" {
+		j.bad("r%d would be rejected without evidence", a.Rejected.Revision)
+	}
 	if j.verdict() && !j.revised() && a.Stable != 0 && a.Target != a.Stable {
 		j.bad("r%d would be rejected, and r%d carried out instead of r%d, which is stable", a.Rejected.Revision, a.Target, a.Stable)
 	}

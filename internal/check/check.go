@@ -27,6 +27,7 @@ func Step(before, after glint.Blueprint, release glint.Release, seen glint.Obser
 	}
 	j.claims()
 	j.routes()
+	j.roads()
 	return errors.Join(j.errs...)
 }
 
@@ -38,6 +39,7 @@ func (j *judge) fleet(c *change) {
 	j.reasons(c)
 	j.spares(c)
 	j.places(c)
+	j.grace(c)
 	j.capacity(c)
 	j.brake(c)
 	j.scale(c)
@@ -102,6 +104,11 @@ func (j *judge) look() {
 		j.pairs(&c)
 		j.byName[f.Name] = len(j.fleets)
 		j.fleets = append(j.fleets, c)
+	}
+	for i := 1; i < len(j.after.Services); i++ {
+		if last, name := j.after.Services[i-1].Name, j.after.Services[i].Name; name <= last {
+			j.bad("%s: fleets must be sorted and unique, and it follows %s", name, last)
+		}
 	}
 	for _, f := range j.before.Services {
 		if _, kept := j.byName[f.Name]; !kept {

@@ -42,7 +42,7 @@ func (s *scene) fleet() *glint.Fleet        { return &s.after.Services[0] }
 func (s *scene) member(n int) *glint.Member { return &s.after.Services[0].Members[n-1] }
 func (s *scene) past(n int) *glint.Member   { return &s.before.Services[0].Members[n-1] }
 func (s *scene) inst(n int) *glint.Instance { return &s.seen.Instances[n-1] }
-func (s *scene) sick(n int)                 { s.inst(n).Health.Ready = false }
+func (s *scene) sick(n int)                 { s.inst(n).Health.Ready, s.inst(n).Health.Live = false, false }
 func (s *scene) forget(n int) {
 	s.fleet().Members = append(s.fleet().Members[:n-1], s.fleet().Members[n:]...)
 }

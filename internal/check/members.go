@@ -20,6 +20,8 @@ func (j *judge) numbers(c *change) {
 			j.bad("%s: number %d was never given out", c.is.Name, p.m.N)
 		case !p.had && p.m.N <= c.was.Last:
 			j.bad("%s: number %d would be given out twice", c.is.Name, p.m.N)
+		case !p.had && !p.m.Stays():
+			j.bad("%s.%d: would be made and told to go at once", c.is.Name, p.m.N)
 		}
 		taken[p.m.N] = true
 	}
@@ -105,6 +107,19 @@ func (j *judge) traffic(c *change, p pair) {
 	}
 	if p.m.Routed && p.m.Address == "" {
 		j.bad("%s.%d: would take traffic and has no address", c.is.Name, p.m.N)
+	}
+	if p.m.Address != p.old.Address && p.m.Address != p.inst.Address {
+		j.bad("%s.%d: would have the address %s, and was seen at %q", c.is.Name, p.m.N, p.m.Address, p.inst.Address)
+	}
+	if p.m.Routed && !p.old.Routed && p.inst.Address != "" && p.inst.Address != p.m.Address {
+		j.bad("%s.%d: would take traffic at %s, and was seen at %s", c.is.Name, p.m.N, p.m.Address, p.inst.Address)
+	}
+}
+
+// grace: how long requests may take to finish is what a person has declared.
+func (j *judge) grace(c *change) {
+	if c.is.Grace != c.was.Grace && !(c.declared && c.is.Grace == c.service.Update.Grace) && !j.verdict() {
+		j.bad("%s: its grace would be %s, which nobody has declared", c.is.Name, c.is.Grace)
 	}
 }
 

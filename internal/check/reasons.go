@@ -40,7 +40,7 @@ func (j *judge) untrue(c *change, p pair, counted int) string {
 			return "its version is not rejected"
 		}
 	case glint.Expired:
-		return expired(c, p)
+		return j.expired(c, p)
 	case glint.Surplus:
 		// In a canary each version has places of its own.
 		if p.old.Counts() && !c.service.Task && c.is.Phase != glint.Canary && counted <= c.wants {
@@ -52,6 +52,8 @@ func (j *judge) untrue(c *change, p pair, counted int) string {
 		}
 	case glint.Finished:
 		return finished(c, p)
+	case glint.Unhealthy:
+		return j.unhealthy(c, p)
 	default:
 		return contradicted(p)
 	}
@@ -69,10 +71,6 @@ func contradicted(p pair) string {
 		if p.here && (p.inst.State == glint.Running || p.inst.State == glint.Held) {
 			return "it was seen to be " + string(p.inst.State)
 		}
-	case glint.Unhealthy:
-		if p.ready() && p.inst.Health.Live {
-			return "it was seen to be ready"
-		}
 	case glint.Tainted:
 		if !p.here || p.inst.Tainted == "" {
 			return "no taint was seen"
@@ -89,9 +87,9 @@ func drifted(p pair) bool {
 }
 
 // expired: expiry is spread over the last part of an age, which begins no sooner than half of it.
-func expired(c *change, p pair) string {
-	if !c.declared {
-		return ""
+func (j *judge) expired(c *change, p pair) string {
+	if !c.declared || j.verdict() {
+		return "" // the release is not the one whose ages held
 	}
 	most := c.service.MaxAge.D()
 	if most == 0 {
@@ -99,6 +97,31 @@ func expired(c *change, p pair) string {
 	}
 	if age := p.m.Leaving.Sub(p.m.Created); age < most/2 {
 		return "it is " + age.String() + " old, of " + most.String()
+	}
+	return ""
+}
+
+// unhealthy: what has worked is replaced when it need be, not because it takes no requests for a while; what has not, and
+// a task, when its time is over.
+func (j *judge) unhealthy(c *change, p pair) string {
+	if !p.running() || !p.inst.Health.Known || !p.inst.Health.Live {
+		return ""
+	}
+	early := c.declared && !j.verdict() && p.m.Leaving.Sub(p.m.Created) < c.service.Update.StartWithin.D()
+	proving := c.was.Phase == glint.Canary && p.m.Version == c.was.Target
+	switch {
+	case c.service.Task:
+		if early {
+			return "its time is not over"
+		}
+	case p.inst.Health.Ready:
+		return "it was seen to be ready"
+	case p.old.Seen:
+		if !proving {
+			return "it was seen to be alive"
+		}
+	case early:
+		return "its time to start is not over"
 	}
 	return ""
 }

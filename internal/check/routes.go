@@ -22,6 +22,52 @@ func (j *judge) routes() {
 	}
 }
 
+// roads: what opens is declared, and a host leads nowhere as long as it could lead somewhere.
+func (j *judge) roads() {
+	b, a := j.before, j.after
+	allowed, declared, was := map[glint.Edge]bool{}, map[glint.Route]bool{}, map[string]glint.Target{}
+	for _, e := range slices.Concat(b.Edges, j.release.Allows) {
+		allowed[e] = true
+	}
+	for _, h := range slices.Concat(b.Hosts, j.release.Routes) {
+		declared[h] = true
+	}
+	for _, h := range b.Hosts {
+		was[h.Host] = h.To
+	}
+	for _, e := range a.Edges {
+		if !allowed[e] && !j.verdict() {
+			j.bad("%s could reach %s:%s, which nobody has declared", e.From, e.To.Service, e.To.Port)
+		}
+	}
+	for _, h := range a.Hosts {
+		if !declared[h] && !j.verdict() {
+			j.bad("%s would lead to %s:%s, which nobody has declared", h.Host, h.To.Service, h.To.Port)
+		}
+		from, had := was[h.Host]
+		if !had || j.served(h.To.Service) {
+			continue
+		}
+		if from != h.To && j.served(from.Service) {
+			j.bad("%s would lead to %s, where nobody takes traffic, and %s still does", h.Host, h.To.Service, from.Service)
+		}
+		if c := j.find(from.Service); from == h.To && c != nil && !c.declared && c.could() {
+			j.bad("%s: would take no more traffic, and %s still leads to it", h.To.Service, h.Host)
+		}
+	}
+}
+
+// served reports whether anybody of the service would take traffic and can, as far as is known.
+func (j *judge) served(service string) bool {
+	c := j.find(service)
+	return c != nil && slices.ContainsFunc(c.members, func(p pair) bool { return p.m.Routed && p.able() })
+}
+
+// could reports whether anybody took traffic before and still could.
+func (c *change) could() bool {
+	return slices.ContainsFunc(c.members, func(p pair) bool { return p.old.Routed && p.able() })
+}
+
 // A seat is who takes traffic.
 type seat struct {
 	service string

@@ -51,8 +51,8 @@ func (j *judge) warm(c *change, p pair) {
 		return
 	}
 	switch u := c.service.Update; {
-	case p.m.Held:
-		j.bad("%s.%d: is held, and would be kept warm", c.is.Name, p.m.N)
+	case !p.had || p.m.Held:
+		j.bad("%s.%d: never ran, and would be kept warm", c.is.Name, p.m.N)
 	case c.is.Templates[p.m.Version].Exclusive():
 		j.bad("%s.%d: holds a volume, and would be kept warm", c.is.Name, p.m.N)
 	case u.Warm <= 0 || u.Strategy == glint.Recreate || c.service.Task:

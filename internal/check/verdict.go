@@ -25,6 +25,7 @@ func (j *judge) rejections(c *change) {
 		}
 	}
 	j.refuge(c)
+	j.failures(c)
 	if c.is.Stable == c.was.Stable || c.is.Stable == "" {
 		return
 	}
@@ -36,6 +37,17 @@ func (j *judge) rejections(c *change) {
 	}
 	if !worked(c, c.is.Stable) {
 		j.bad("%s: version %s would be stable, and was never seen to work", c.is.Name, c.is.Stable.Short())
+	}
+}
+
+// failures: what failed stays failed until somebody works, or a person says otherwise.
+func (j *judge) failures(c *change) {
+	if c.is.Failed >= c.was.Failed || c.is.Target != c.was.Target || c.wants == 0 || c.service.Task || j.revised() || j.verdict() {
+		return
+	}
+	works := func(p pair) bool { return p.m.Version == c.is.Target && p.ready() }
+	if !slices.ContainsFunc(c.members, works) {
+		j.bad("%s: %d failures would be forgotten, and nobody works", c.is.Name, c.was.Failed-c.is.Failed)
 	}
 }
 
