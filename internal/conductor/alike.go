@@ -7,7 +7,9 @@ import (
 
 // alike compares two values as they are stored: empty is the same as absent, and a moment is the same wherever it is told.
 // It stands here because to encode ten thousand instances twice, to find that one has changed, took most of a turn.
-func alike[T any](a, b T) bool { return alikeValues(reflect.ValueOf(&a).Elem(), reflect.ValueOf(&b).Elem()) }
+func alike[T any](a, b T) bool {
+	return alikeValues(reflect.ValueOf(&a).Elem(), reflect.ValueOf(&b).Elem())
+}
 
 var moment = reflect.TypeFor[time.Time]()
 

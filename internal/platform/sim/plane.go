@@ -181,6 +181,49 @@ func (w *World) serving(r glint.Routes, service string) (up, down int) {
 	return up, down
 }
 
+// Serves reports whether every member of the plane sends to an instance, and it can answer.
+func (w *World) Serves(id glint.ID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	in, ok := w.instances[id]
+	return ok && in.force == len(w.planes()) && w.ready(in)
+}
+
+// Led counts the instances behind a host name that can answer, at the member of the plane where they are fewest; -1: one
+// does not know the name.
+func (w *World) Led(stack, host string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	least := 1 << 30
+	for _, member := range w.planes() {
+		r, up := w.forceAt(stack, member), -1
+		for _, h := range r.Hosts {
+			if h.Host == host {
+				up, _ = w.serving(r, h.To.Service)
+			}
+		}
+		least = min(least, up)
+	}
+	return least
+}
+
+// Down lists the members of a service's routes in force, anywhere, that are there and cannot answer.
+func (w *World) Down(stack, service string) []glint.ID {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var all []glint.ID
+	for _, member := range w.planes() {
+		for _, be := range w.forceAt(stack, member).Services {
+			for _, m := range be.Members {
+				if in, ok := w.instances[m.ID]; be.Service == service && ok && !w.ready(in) {
+					all = append(all, m.ID)
+				}
+			}
+		}
+	}
+	return all
+}
+
 // InForce returns the routes of a stack that are in force at the first member of the plane.
 func (w *World) InForce(stack string) glint.Routes {
 	w.mu.Lock()

@@ -1,0 +1,411 @@
+package simulate
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"context"
+
+	"github.com/glint-infra/glint"
+	"github.com/glint-infra/glint/internal/conductor"
+	"github.com/glint-infra/glint/internal/plan"
+)
+
+// promises is what users were promised, and what must be known to tell whether it is kept.
+type promises struct {
+	services  map[string]*held
+	led       map[string]bool // host names that have led to somebody since they were declared
+	harm      int             // lines of harm that have been looked at
+	templates map[glint.Digest]glint.Template
+	planted   map[glint.ID]bool
+	resting   bool // nothing may change any more but by age
+	target    int  // of the blueprint that services were promised by
+}
+
+// held is what one service was promised at the balancer.
+type held struct {
+	promised int               // ready instances that Glint leaves standing, as declared now
+	floor    int               // what was reached of it
+	up       int               //
+	hit      map[glint.ID]bool // instances that something befell, since the service was last whole
+}
+
+func newPromises() promises {
+	return promises{services: map[string]*held{}, led: map[string]bool{}, templates: map[glint.Digest]glint.Template{}, planted: map[glint.ID]bool{}}
+}
+
+func (w *world) held(service string) *held {
+	h := w.promises.services[service]
+	if h == nil {
+		h = &held{hit: map[glint.ID]bool{}}
+		w.promises.services[service] = h
+	}
+	return h
+}
+
+// hit notes that something befalls an instance: what it does not do from now on is not Glint's doing.
+func (w *world) hit(id glint.ID) {
+	if _, ready, _ := w.sim.Look(id); ready {
+		w.held(id.Service).hit[id] = true
+	}
+}
+
+// declaredNow takes in what the newest blueprint promises.
+func (w *world) declaredNow(b glint.Blueprint) {
+	rel, _ := w.releaseOf(b.Target)
+	for _, f := range b.Services {
+		h := w.held(f.Name)
+		s, declared := rel.Service(f.Name)
+		h.promised = 0
+		if declared && s.Update.Strategy == glint.Rolling && !s.Template.Exclusive() && !s.Task {
+			h.promised = max(f.Wants(s)-s.Update.Unavailable, 0)
+		}
+		h.floor = min(h.floor, h.promised)
+	}
+}
+
+// judge holds the world to what users were promised at the balancer, at this moment.
+func (w *world) judge() {
+	if harm := w.sim.Harm(); len(harm) > w.promises.harm {
+		w.fail("harm", "users noticed: %s", harm[w.promises.harm])
+	}
+	b, lives := w.head()
+	if !lives {
+		return
+	}
+	for _, f := range b.Services {
+		w.judgeFloor(b, f)
+	}
+	w.judgeHosts(b)
+}
+
+func (w *world) judgeFloor(b glint.Blueprint, f glint.Fleet) {
+	service := f.Name
+	h := w.held(service)
+	up, down := w.sim.Serving(stack, service)
+	if down > 0 {
+		for _, id := range w.sim.Down(stack, service) {
+			h.hit[id] = true // Glint cannot make an instance fail that is there
+		}
+	}
+	if up < h.floor && up+len(h.hit) < h.floor {
+		w.fail("floor", "%s: %d reachable of at least %d, and something befell only %d of them", service, up, h.floor, len(h.hit))
+	}
+	if up < h.promised || h.floor == h.promised && len(h.hit) == 0 {
+		return
+	}
+	if n := w.lasting(b, f); n >= h.promised { // others have been told to go already, and are only not out of the routes yet
+		h.floor = h.promised
+		if down == 0 {
+			clear(h.hit)
+		}
+	}
+}
+
+// lasting counts the members that take traffic and are to go on doing so.
+func (w *world) lasting(b glint.Blueprint, f glint.Fleet) int {
+	n := 0
+	for _, m := range f.Members {
+		if m.Routed && w.sim.Serves(b.ID(f.Name, m)) {
+			n++
+		}
+	}
+	return n
+}
+
+// judgeHosts: a host name that has led to somebody leads to somebody, as long as whom it leads to is declared as more than
+// nothing and nothing befalls them.
+func (w *world) judgeHosts(b glint.Blueprint) {
+	if len(b.Hosts) == 0 && len(w.promises.led) == 0 {
+		return
+	}
+	declared := w.people.hosts
+	for _, r := range w.sim.InForce(stack).Hosts {
+		up := w.sim.Led(stack, r.Host)
+		excused := up < 0 || !slices.Contains(declared, r) || w.anyHit() || w.mayBeNone(b)
+		switch {
+		case up > 0:
+			w.promises.led[r.Host] = true
+		case excused:
+			delete(w.promises.led, r.Host)
+		case w.promises.led[r.Host]:
+			w.fail("host", "%s leads nowhere: %s has nobody", r.Host, r.To.Service)
+		}
+	}
+}
+
+func (w *world) anyHit() bool {
+	for _, h := range w.promises.services {
+		if len(h.hit) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// mayBeNone reports whether some service with a host name may be left without anybody.
+func (w *world) mayBeNone(b glint.Blueprint) bool {
+	for _, r := range b.Hosts {
+		if h := w.promises.services[r.To.Service]; h == nil || h.floor < 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// advanced is told of every blueprint that is written down.
+func (w *world) advanced(b *boss, have, next glint.Blueprint, step glint.Step) {
+	w.report.Blueprints++
+	w.declaredNow(next)
+	if have.Epoch != next.Epoch {
+		w.fail("epoch", "blueprint %d is of another life", next.Number)
+	}
+	for _, f := range have.Services {
+		if g, ok := next.Fleet(f.Name); !ok || g.Last < f.Last {
+			w.fail("numbers", "the numbers of %s start again", f.Name)
+		}
+	}
+	for _, e := range step.Events {
+		w.hear(e)
+	}
+	if w.promises.resting {
+		w.undisturbed(next, step)
+	}
+	if w.loud {
+		w.tellStep(b, next, step)
+	}
+}
+
+// undisturbed: once everything is as declared and nothing befalls it, only age changes anything.
+func (w *world) undisturbed(next glint.Blueprint, step glint.Step) {
+	for _, e := range step.Events {
+		if e.Kind == glint.EventLeave && e.Reason != glint.Expired && strings.HasPrefix(e.Text, "leaves") || e.Kind == glint.EventVerdict || e.Kind == glint.EventPhase {
+			w.fail("oscillation", "blueprint %d changes what was at rest: %s %s", next.Number, e.ID.Short(), e.Text)
+		}
+	}
+	if !w.ages(next) {
+		w.fail("oscillation", "blueprint %d follows although nothing has changed", next.Number)
+	}
+}
+
+func (w *world) ages(b glint.Blueprint) bool {
+	rel, _ := w.releaseOf(b.Target)
+	return slices.ContainsFunc(rel.Services, func(s glint.Service) bool { return s.MaxAge > 0 })
+}
+
+// turned is told of every turn that ended well.
+func (w *world) turned(b *boss, t conductor.Turn) {
+	for _, a := range t.Actions {
+		w.tell("  %s does: %s", b.name, actionText(a))
+		if a.Verb == glint.Destroy && a.Reason == "" {
+			w.fail("reason", "%s is destroyed without a reason", a.ID)
+		}
+	}
+	if w.loud {
+		w.tellNotes(t)
+	}
+	if !t.Advanced {
+		w.explains(b, t)
+	}
+}
+
+// explains: whoever waits says for what.
+func (w *world) explains(b *boss, t conductor.Turn) {
+	told := func(service string, id glint.ID) bool {
+		return slices.ContainsFunc(t.Notes, func(n glint.Note) bool {
+			return n.ID == id || n.ID.IsZero() && (n.Service == service || n.Service == "")
+		})
+	}
+	rel, _ := w.releaseOf(t.Blueprint.Target)
+	now := b.now()
+	for _, f := range t.Blueprint.Services {
+		s, _ := rel.Service(f.Name)
+		starting := false
+		for _, m := range f.Members {
+			id := t.Blueprint.ID(f.Name, m)
+			starting = starting || m.Stays() && !m.Seen
+			switch {
+			case !m.Stays() && m.Ending.IsZero() && !told(f.Name, id):
+				w.fail("note", "%s leaves and nobody says for what it waits", id.Short())
+			case m.Counts() && s.MaxAge > 0 && now.Sub(m.Created) > s.MaxAge.D() && !told(f.Name, id):
+				w.fail("age", "%s is %s old, more than %s, and nobody says why", id.Short(), now.Sub(m.Created), s.MaxAge)
+			}
+		}
+		if f.Phase != glint.Steady && f.Phase != glint.Empty && !starting && b.begun == 0 && len(w.steps) == 0 && !told(f.Name, glint.ID{Service: f.Name}) && !w.anyNote(t, f.Name) {
+			w.fail("note", "%s is %s and nobody says for what it waits", f.Name, f.Phase)
+		}
+	}
+}
+
+func (w *world) anyNote(t conductor.Turn, service string) bool {
+	return slices.ContainsFunc(t.Notes, func(n glint.Note) bool { return n.Service == service || n.Service == "" })
+}
+
+// peace ends all faults and waits until the world is what was declared, or what it was turned back to; and then it must
+// stay so.
+func (w *world) peace() {
+	w.calm()
+	w.tell("> peace")
+	bound := time.Hour + 20*(w.sim.Make+w.sim.Boot)*time.Duration(w.mood.patience)
+	began := w.report.Blueprints
+	step := 5 * time.Second
+	for end := w.sim.Now().Add(bound); ; {
+		w.pass(step)
+		why := w.restless()
+		if why == "" {
+			break
+		}
+		if w.hopeless() && !w.sim.Now().Before(end.Add(-bound+5*time.Minute)) {
+			return
+		}
+		if !w.sim.Now().Before(end) {
+			w.fail("rest", "the world does not become what was declared within %s: %s", bound, why)
+		}
+		if n := w.report.Blueprints - began; n > 3000 {
+			w.fail("rest", "%d blueprints since nothing befalls it any more: %s", n, why)
+		}
+		step = min(step*2, time.Minute)
+	}
+	w.report.Rested++
+	if w.tell("> at rest"); w.hopeless() {
+		return
+	}
+	w.promises.resting = true
+	w.pass(w.time(time.Minute, 5*time.Minute) * time.Duration(w.mood.patience))
+	if why := w.restless(); why != "" && !w.aging() {
+		w.fail("oscillation", "what was at rest is no more: %s", why)
+	}
+}
+
+func (w *world) aging() bool {
+	b, lives := w.head()
+	return lives && w.ages(b)
+}
+
+// hopeless reports whether what is declared can never be at rest: a program that worked once and goes on failing.
+func (w *world) hopeless() bool {
+	b, lives := w.head()
+	if !lives {
+		return false
+	}
+	for _, f := range b.Services {
+		for _, m := range f.Members {
+			if t := f.Templates[m.Version]; len(t.Command) > 0 && t.Command[0] == "fade" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// restless says how the world differs from what the blueprint's target asks for; empty when it does not.
+func (w *world) restless() string {
+	all := w.revisions()
+	newest := all[len(all)-1]
+	b, lives := w.head()
+	if newest.Kind == glint.KindDestroy || !lives {
+		if ids := w.sim.IDs(); lives || len(ids) > 0 {
+			return fmt.Sprintf("destroyed, and yet it lives %v, %v", lives, ids)
+		}
+		return ""
+	}
+	outcome := plan.Outcome(b, newest.Number)
+	switch outcome {
+	case glint.Serving, glint.RolledBack:
+	case glint.Failed: // nothing to go back to: no more than its failed services are missing
+		return w.unsettled(b)
+	default:
+		return fmt.Sprintf("r%d is %s", newest.Number, outcome)
+	}
+	if orders, _ := w.store.Orders(context.Background(), stack); len(orders) > 0 {
+		return fmt.Sprintf("order %d is open", orders[0].ID)
+	}
+	rel, _ := w.releaseOf(b.Target)
+	for _, s := range rel.Services {
+		f, _ := b.Fleet(s.Name)
+		if why := w.restlessService(b, f, s); why != "" {
+			return why
+		}
+	}
+	for _, f := range b.Services {
+		if _, declared := rel.Service(f.Name); !declared && len(f.Members) > 0 {
+			return fmt.Sprintf("%s is not declared and has members", f.Name)
+		}
+	}
+	for _, id := range w.sim.IDs() {
+		f, _ := b.Fleet(id.Service)
+		if _, ok := f.Member(id.N); !ok || id.Epoch != b.Epoch {
+			return fmt.Sprintf("%s is an orphan", id.Key())
+		}
+	}
+	return ""
+}
+
+// unsettled names a member that has still to begin or to end.
+func (w *world) unsettled(b glint.Blueprint) string {
+	for _, f := range b.Services {
+		for _, m := range f.Members {
+			if id := b.ID(f.Name, m); !m.Stays() || !m.Seen || f.Failed > 0 && !w.sim.Serves(id) {
+				return fmt.Sprintf("%s has still to begin or to end", id.Short())
+			}
+		}
+	}
+	return ""
+}
+
+// expires reports whether a member is being replaced for its age: that may be under way at any time.
+func (w *world) expires(f glint.Fleet, n int) bool {
+	m, there := f.Member(n)
+	return there && (m.Stays() || m.Reason == glint.Expired)
+}
+
+func (w *world) restlessService(b glint.Blueprint, f glint.Fleet, s glint.Service) string {
+	if f.Phase != glint.Steady || f.Failed > 0 && s.MaxAge == 0 {
+		return fmt.Sprintf("%s is %s, %d failed", s.Name, f.Phase, f.Failed)
+	}
+	counts := 0
+	for _, m := range f.Members {
+		id := b.ID(f.Name, m)
+		in, _, here := w.sim.Look(id)
+		switch {
+		case !m.Stays() && m.Reason == glint.Expired, m.For > 0 && w.expires(f, m.For):
+			continue
+		case !m.Stays() || !m.Warm.IsZero():
+			return fmt.Sprintf("%s is still there", id.Short())
+		case !m.Seen || !here || in.Version != m.Version || m.Version != f.Target || m.Version != s.Template.Version():
+			return fmt.Sprintf("%s is not what was declared", id.Short())
+		case m.Counts():
+			counts++
+		}
+	}
+	up, down := w.sim.Serving(stack, s.Name)
+	want := f.Wants(s)
+	ports := len(s.Template.Ports)
+	if s.MaxAge == 0 && (counts != want || up != want*ports || down != 0) || up < (want-s.Update.Unavailable)*ports {
+		return fmt.Sprintf("%s: %d wanted, %d counted, %d reachable, %d not", s.Name, want, counts, up, down)
+	}
+	return ""
+}
+
+// ended is told when the stack's life has ended.
+func (w *world) ended() {
+	w.promises.services, w.promises.led = map[string]*held{}, map[string]bool{}
+	for _, id := range w.sim.IDs() {
+		if !w.promises.planted[id] {
+			w.fail("orphan", "the stack has ended and %s is left", id.Key())
+		}
+	}
+	if _, err := w.store.Head(context.Background(), stack); !errors.Is(err, glint.ErrNotFound) {
+		w.fail("store", "ended, and yet: %v", err)
+	}
+}
+
+func actionText(a glint.Action) string {
+	if a.Verb == glint.Publish {
+		return fmt.Sprintf("route#%d", a.Routes.Generation)
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s %s %s", a.Verb, a.ID.Short(), a.Reason))
+}
