@@ -255,6 +255,9 @@ func (c *checker) instead(name string, names []string) (near, mend string) {
 	if near := c.nearest(name, names); near != "" {
 		return near, fmt.Sprintf("did you mean %q?", near)
 	}
+	if c.schema.Top().Block(name) != nil {
+		return "", fmt.Sprintf("%s stands by itself, in no other block", name)
+	}
 	if home := home(c.schema.Top(), "", name); home != "" {
 		return "", fmt.Sprintf("%s stands in %s", name, home)
 	}

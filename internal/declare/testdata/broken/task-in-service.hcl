@@ -1,0 +1,11 @@
+stack "shop" {}
+image "web" {
+  from       = debian("bookworm")
+  entrypoint = ["/web"]
+}
+service "web" {
+  image = image.web
+  task "migrate" {
+    command = ["/migrate"]
+  }
+}
