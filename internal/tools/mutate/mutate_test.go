@@ -165,6 +165,17 @@ func (f onWrite) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+func TestOutput(t *testing.T) {
+	var o output
+	for range 1000 {
+		_, _ = o.Write([]byte("0123456789"))
+	}
+	_, _ = o.Write([]byte("end"))
+	if h, e := string(o.head), string(o.tail); len(h) != 4096 || !strings.HasPrefix(h, "0123") || len(e) > 4200 || !strings.HasSuffix(e, "789end") || !strings.HasPrefix(e, "…") {
+		t.Errorf("%d bytes, then %d", len(h), len(e))
+	}
+}
+
 func TestParse(t *testing.T) {
 	for _, args := range [][]string{{}, {"-packages", "x", "more"}, {"-packages", "x", "-o", "xml"}, {"-packages", "x", "-workers", "0"}, {"-packages", "x", "-run", "("}} {
 		if _, err := parse(args, io.Discard); err == nil {

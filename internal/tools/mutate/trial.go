@@ -142,7 +142,7 @@ func (t *trial) run(ctx context.Context, s *suite, tests []string, mutant int, n
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
 	cmd.WaitDelay = time.Second
-	out := &tail{}
+	out := &output{}
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		return nil, err
@@ -153,16 +153,19 @@ func (t *trial) run(ctx context.Context, s *suite, tests []string, mutant int, n
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
-	return out.text, err
+	return append(out.head, out.tail...), err
 }
 
-// A tail keeps the end of what is written to it.
-type tail struct{ text []byte }
+// An output keeps the beginning and the end of what is written to it: either may hold the reason.
+type output struct{ head, tail []byte }
 
-func (t *tail) Write(p []byte) (int, error) {
-	const kept = 8 << 10
-	t.text = append(t.text, p...)
-	t.text = t.text[max(len(t.text)-kept, 0):]
+func (o *output) Write(p []byte) (int, error) {
+	const kept = 4 << 10
+	n := min(len(p), kept-len(o.head))
+	o.head, o.tail = append(o.head, p[:n]...), append(o.tail, p[n:]...)
+	if cut := len(o.tail) - kept; cut > 0 {
+		o.tail = append([]byte("…"), o.tail[cut:]...)
+	}
 	return len(p), nil
 }
 
