@@ -36,6 +36,9 @@ func lastMoments(s glint.Service, f glint.Fleet, stack string) map[int]time.Time
 		if limit := next.Add(-gap); !next.IsZero() && limit.Before(at) {
 			at = limit
 		}
+		if half := m.Created.Add(s.MaxAge.D() / 2); at.Before(half) { // more are there than are wanted
+			at = half
+		}
 		moments[m.N], next = at, at
 	}
 	return moments

@@ -139,7 +139,7 @@ func (p *planner) working(f glint.Fleet) (n int, broken bool) {
 		case m.Counts() && m.Routed && p.ready(f.Name, m):
 			n++
 		case !had || !old.Routed: // it did not bake
-		case !m.Stays() && old.Stays(), here && inst.State == glint.Running && inst.Health.Known && !inst.Health.Ready:
+		case old.Stays() && (m.Reason == glint.Lost || m.Reason == glint.Unhealthy), here && inst.State == glint.Running && inst.Health.Known && !inst.Health.Ready:
 			broken = true
 		}
 	}

@@ -65,6 +65,7 @@ func (p *planner) flaw(s glint.Service, f glint.Fleet, m glint.Member, moments m
 		return cause{glint.Requested, order}, true
 	case f.Renew != nil && m.N <= f.Renew.Upto:
 		return cause{glint.Requested, orderText(glint.Order{By: f.Renew.By, Comment: f.Renew.Comment}, "asked for new ones")}, true
+	case ages && !m.Seen && !m.Held: // it is still to show that it works; how long that may take is said elsewhere
 	case ages && !p.now.Before(last):
 		return cause{glint.Expired, fmt.Sprintf("born at %s; none may be older than %s", clockText(m.Created), s.MaxAge)}, true
 	case ages:
@@ -198,11 +199,18 @@ func (p *planner) unasked(service string, m glint.Member) bool {
 // othersBusy reports whether a fleet that is no longer declared must stay because some declared one has not reached its
 // target yet. It looks at the blueprint as it was, so that the answer does not depend on the order of the services.
 func (p *planner) othersBusy(f glint.Fleet) bool {
-	busy := p.declaredBusy()
+	busy := p.declaredBusy() || p.leads(f.Name)
 	if busy && len(f.Members) > 0 {
-		p.note(f.Name, glint.Member{}, "is no longer declared; stays until everything declared serves")
+		p.note(f.Name, glint.Member{}, "is no longer declared; stays until everything declared serves and no host name leads to it")
 	}
 	return busy
+}
+
+// leads reports whether a host name that is to lead elsewhere leads to a service still.
+func (p *planner) leads(service string) bool {
+	return slices.ContainsFunc(p.have.Hosts, func(h glint.Route) bool {
+		return h.To.Service == service && slices.ContainsFunc(p.release.Routes, func(r glint.Route) bool { return r.Host == h.Host })
+	})
 }
 
 func (p *planner) declaredBusy() bool {

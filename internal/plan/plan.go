@@ -46,8 +46,10 @@ func Next(in Intent, have glint.Blueprint, seen glint.Observation, now time.Time
 	p.release, p.target = release, p.next.Target
 	p.next.Services = nil
 	for _, name := range p.names() {
-		was, _ := have.Fleet(name)
-		p.next.Services = append(p.next.Services, p.assess(name, was))
+		was, had := have.Fleet(name)
+		if rejected := p.target != p.next.Target; had || !rejected { // what would be new in a revision rejected just now never begins
+			p.next.Services = append(p.next.Services, p.assess(name, was))
+		}
 	}
 	for i := range p.next.Services {
 		p.staff(&p.next.Services[i])

@@ -90,6 +90,9 @@ func (p *planner) takes(t glint.Target) bool {
 	f, _ := p.next.Fleet(t.Service)
 	f.Name = t.Service
 	s, declared := p.service(f)
+	if declared && s.Instances == 0 {
+		return true // as declared
+	}
 	return n > 0 && (!declared || n >= floor(s))
 }
 
