@@ -61,6 +61,7 @@ var evils = []evil{
 	{"clumsy", (*world).spell}, {"unlisted", (*world).spell}, {"doubled", (*world).spell}, {"storeless", (*world).spell}, {"forgetful", (*world).spell},
 	{"blind", (*world).spell}, {"deaf", (*world).spell}, {"refuses", (*world).spell}, {"unasked", (*world).spell}, {"throttle", (*world).spell},
 	{"stuck plane", (*world).spell}, {"mute plane", (*world).spell}, {"slow boot", (*world).spell},
+	{"silent place", (*world).befallPlace}, {"closed place", (*world).befallPlace}, {"lost place", (*world).befallPlace}, {"late", (*world).spell},
 	{"conductor", (*world).succeed}, {"crash", (*world).crash}, {"clock", (*world).clockJump},
 }
 
@@ -199,6 +200,10 @@ func (w *world) spell(name string) {
 		boot := s.Boot
 		s.Boot += w.time(0, 10*time.Second)
 		w.after(d, func() { s.Boot = boot })
+	case "late":
+		lag := s.Lag
+		s.Lag = w.time(time.Second, 10*time.Second)
+		w.after(d, func() { s.Lag = lag })
 	case "stuck plane", "mute plane":
 		if len(s.Planes) == 0 {
 			return
@@ -250,6 +255,10 @@ func (w *world) calm() {
 	w.ends = [faults]time.Time{}
 	for _, p := range s.Planes {
 		p.Stuck, p.Mute = false, false
+	}
+	for _, p := range s.Places {
+		s.Hush(p.Name, false)
+		s.Close(p.Name, false)
 	}
 	for _, id := range s.IDs() {
 		in, _, _ := s.Look(id)

@@ -11,28 +11,6 @@ import (
 	"github.com/glint-infra/glint/internal/check"
 )
 
-// A feature is something that a release or a person may ask for.
-type feature string
-
-// The features, each in about half of the worlds, so that they meet in all mixtures.
-const (
-	byAge      feature = "max age"
-	byVolume   feature = "volumes"
-	byHost     feature = "hosts"
-	byOrder    feature = "replace orders"
-	byDestroy  feature = "destroy and begin again"
-	byRollback feature = "rollback"
-)
-
-var features = []feature{byAge, byVolume, byHost, byOrder, byDestroy, byRollback}
-
-func (w *world) drawFeatures() {
-	w.can = map[feature]bool{}
-	for _, f := range features {
-		w.can[f] = w.chance(50)
-	}
-}
-
 // people are those who ask for things, and what they asked for last.
 type people struct {
 	services []glint.Service // as last declared
@@ -44,14 +22,14 @@ type people struct {
 // folk have people do something.
 func (w *world) folk() {
 	_, lives := w.head()
-	switch n := w.rng.IntN(10); {
+	switch n := w.rng.IntN(12); {
 	case lives && n == 0 && w.can[byDestroy]:
 		w.revise(glint.Revision{Kind: glint.KindDestroy}, glint.Release{Format: glint.ReleaseFormat, Stack: stack})
 		w.people.services, w.people.hosts = nil, nil
 		w.count("feature", "destroy")
 	case lives && n <= 2 && w.can[byRollback]:
 		w.rollback()
-	case lives && n <= 5 && w.orders():
+	case lives && n <= 6 && w.orders():
 	default:
 		w.declare()
 	}
@@ -67,24 +45,6 @@ func (w *world) rollback() {
 	w.people.services, w.people.hosts = slices.Clone(rel.Services), slices.Clone(rel.Routes)
 	w.count("feature", "rollback")
 	w.revise(glint.Revision{Kind: glint.KindRollback, From: back.Number, Retry: w.chance(20)}, rel)
-}
-
-// orders has a person say a word about what runs.
-func (w *world) orders() bool {
-	b, _ := w.head()
-	o := glint.Order{Stack: stack, By: "ann", At: w.sim.Now()}
-	if !w.can[byOrder] {
-		return false
-	}
-	ids := w.sim.IDs()
-	if len(ids) == 0 {
-		return false
-	}
-	o.Kind, o.Instance = glint.OrderReplace, one(w, ids...)
-	if o.Instance.Epoch != b.Epoch {
-		return false
-	}
-	return w.say(o)
 }
 
 func (w *world) say(o glint.Order) bool {
@@ -152,26 +112,6 @@ func describe(rel glint.Release) string {
 		}
 	}
 	return b.String()
-}
-
-func describeMore(b *strings.Builder, s glint.Service) {
-	u := s.Update
-	for _, part := range []struct {
-		said bool
-		text string
-	}{
-		{u.Canary > 0, fmt.Sprintf(" canary=%d bake=%s", u.Canary, u.Bake)},
-		{u.Manual, " manual"},
-		{u.Warm > 0, fmt.Sprintf(" warm=%s", u.Warm)},
-		{s.Standby > 0, fmt.Sprintf(" standby=%d", s.Standby)},
-		{s.Max > 0, fmt.Sprintf(" min=%d max=%d", s.Min, s.Max)},
-		{s.Task, " task"},
-		{len(s.After) > 0, " after=" + strings.Join(s.After, ",")},
-	} {
-		if part.said {
-			b.WriteString(part.text)
-		}
-	}
 }
 
 // declare asks for a release that differs from the last one in something.
@@ -253,6 +193,7 @@ func (w *world) drawBehaviour(name string) glint.Service {
 	} else if w.can[byAge] && w.chance(50) {
 		s.MaxAge = s.Update.StartWithin + s.Update.Grace + glint.Duration(w.time(10*time.Second, 3*time.Minute))
 	}
+	s.Task = task(name)
 	w.drawMore(&s)
 	return s
 }
@@ -280,7 +221,9 @@ func (w *world) drawTemplate(name string) glint.Template {
 	} else if w.mood.faults && w.chance(10) {
 		t.Command = []string{"stubborn"}
 	}
-	w.drawTask(name, &t)
+	if task(name) {
+		w.drawTask(&t)
+	}
 	return t
 }
 
@@ -304,9 +247,3 @@ func (w *world) drawRoutes(rel *glint.Release) {
 		}
 	}
 }
-
-// What comes with the further features.
-func (w *world) drawMore(*glint.Service)          {}
-func (w *world) drawOrder([]glint.Service)        {}
-func (w *world) drawTask(string, *glint.Template) {}
-func (w *world) taskNames() []string              { return nil }

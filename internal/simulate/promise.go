@@ -85,7 +85,7 @@ func (w *world) judge() {
 func (w *world) judgeFloor(b glint.Blueprint, f glint.Fleet) {
 	service := f.Name
 	h := w.held(service)
-	up, down := w.sim.Serving(stack, service)
+	up, down := w.sim.Reach(stack, service)
 	if down > 0 {
 		for _, id := range w.sim.Down(stack, service) {
 			h.hit[id] = true // Glint cannot make an instance fail that is there
@@ -94,7 +94,7 @@ func (w *world) judgeFloor(b glint.Blueprint, f glint.Fleet) {
 	if up < h.floor && up+len(h.hit) < h.floor {
 		w.fail("floor", "%s: %d reachable of at least %d, and something befell only %d of them", service, up, h.floor, len(h.hit))
 	}
-	if up < h.promised || h.floor == h.promised && len(h.hit) == 0 {
+	if up < h.promised || h.floor == h.promised && len(h.hit) == 0 || w.sim.Behind(stack) < b.Routes {
 		return
 	}
 	if n := w.lasting(b, f); n >= h.promised { // others have been told to go already, and are only not out of the routes yet
@@ -226,7 +226,7 @@ func (w *world) explains(b *boss, t conductor.Turn) {
 		starting := false
 		for _, m := range f.Members {
 			id := t.Blueprint.ID(f.Name, m)
-			starting = starting || m.Stays() && !m.Seen
+			starting = starting || m.Stays() && (!m.Seen || s.Task) || !m.Ending.IsZero()
 			switch {
 			case !m.Stays() && m.Ending.IsZero() && !told(f.Name, id):
 				w.fail("note", "%s leaves and nobody says for what it waits", id.Short())
@@ -234,7 +234,7 @@ func (w *world) explains(b *boss, t conductor.Turn) {
 				w.fail("age", "%s is %s old, more than %s, and nobody says why", id.Short(), now.Sub(m.Created), s.MaxAge)
 			}
 		}
-		if f.Phase != glint.Steady && f.Phase != glint.Empty && !starting && b.begun == 0 && len(w.steps) == 0 && !told(f.Name, glint.ID{Service: f.Name}) && !w.anyNote(t, f.Name) {
+		if f.Phase != glint.Steady && f.Phase != glint.Empty && !starting && b.begun == 0 && len(w.steps) == 0 && !w.anyNote(t, f.Name) {
 			w.fail("note", "%s is %s and nobody says for what it waits", f.Name, f.Phase)
 		}
 	}
@@ -253,6 +253,7 @@ func (w *world) peace() {
 	began := w.report.Blueprints
 	step := 5 * time.Second
 	for end := w.sim.Now().Add(bound); ; {
+		w.agree()
 		w.pass(step)
 		why := w.restless()
 		if why == "" {
@@ -366,7 +367,7 @@ func (w *world) restlessService(b glint.Blueprint, f glint.Fleet, s glint.Servic
 	if f.Phase != glint.Steady || f.Failed > 0 && s.MaxAge == 0 {
 		return fmt.Sprintf("%s is %s, %d failed", s.Name, f.Phase, f.Failed)
 	}
-	counts := 0
+	counts, held := 0, 0
 	for _, m := range f.Members {
 		id := b.ID(f.Name, m)
 		in, _, here := w.sim.Look(id)
@@ -375,17 +376,27 @@ func (w *world) restlessService(b glint.Blueprint, f glint.Fleet, s glint.Servic
 			continue
 		case !m.Stays() || !m.Warm.IsZero():
 			return fmt.Sprintf("%s is still there", id.Short())
+		case m.Held && here && in.State == glint.Held && m.Version == f.Target:
+			held++
 		case !m.Seen || !here || in.Version != m.Version || m.Version != f.Target || m.Version != s.Template.Version():
 			return fmt.Sprintf("%s is not what was declared", id.Short())
 		case m.Counts():
 			counts++
 		}
 	}
-	up, down := w.sim.Serving(stack, s.Name)
-	want := f.Wants(s)
-	ports := len(s.Template.Ports)
-	if s.MaxAge == 0 && (counts != want || up != want*ports || down != 0) || up < (want-s.Update.Unavailable)*ports {
-		return fmt.Sprintf("%s: %d wanted, %d counted, %d reachable, %d not", s.Name, want, counts, up, down)
+	want, standby := f.Wants(s), s.Standby
+	if r, done := f.Result(f.Target); s.Task && done && r.Outcome == glint.Succeeded {
+		want = 0
+	}
+	if s.Update.Strategy == glint.Recreate || s.Instances == 0 {
+		standby = 0
+	}
+	up, down := w.sim.Reach(stack, s.Name)
+	switch open := len(s.Template.Ports) > 0; {
+	case s.MaxAge == 0 && (counts != want || held != standby),
+		open && s.MaxAge == 0 && (up != want || down != 0),
+		open && up < want-s.Update.Unavailable:
+		return fmt.Sprintf("%s: %d and %d standbys wanted; %d and %d there, %d reachable, %d in the routes and not", s.Name, want, standby, counts, held, up, down)
 	}
 	return ""
 }

@@ -15,8 +15,8 @@ import (
 
 // life is what the events have told of one instance so far.
 type life struct {
-	ready, routed, leaving, ending, gone bool
-	reason                               glint.Reason
+	ready, routed, warm, let, leaving, ending, gone bool
+	reason                                          glint.Reason
 }
 
 // hear takes in one event: what it tells must follow from what was told before.
@@ -33,6 +33,9 @@ func (w *world) hear(e glint.Event) {
 	}
 	l := w.stories[e.ID]
 	switch {
+	case e.Kind == glint.EventCreate && l != nil && strings.HasPrefix(e.Text, "let go") && !l.let:
+		l.let = true
+		return
 	case e.Kind == glint.EventCreate && l != nil:
 		wrong("a second time")
 	case e.Kind == glint.EventCreate:
@@ -53,6 +56,13 @@ func (w *world) hear(e glint.Event) {
 		}
 		l.ready = true
 	case glint.EventRoute:
+		if warm := e.Text == "is kept warm"; warm || e.Text == "is wanted again" {
+			if l.warm == warm || l.leaving {
+				wrong("out of its time")
+			}
+			l.warm = warm
+			return
+		}
 		l.routed = !l.routed
 		if l.routed != strings.HasPrefix(e.Text, "takes traffic") || l.routed && l.leaving {
 			wrong("out of its time")

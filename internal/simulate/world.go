@@ -107,7 +107,7 @@ func (w *world) draw() {
 	}
 	if w.mood.machine {
 		s.Make, s.Boot = w.time(20*time.Second, 2*time.Minute), w.time(5*time.Second, time.Minute)
-		s.Rate = one(w, 0, 1, 3, 10)
+		s.Rate, s.Lag = one(w, 0, 1, 3, 10), one(w, 0, 0, 5*time.Second, 20*time.Second)
 	}
 	spread := w.rng.IntN(4)
 	s.BootOf = func(id glint.ID) time.Duration {

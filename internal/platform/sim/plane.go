@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/glint-infra/glint"
@@ -181,12 +182,56 @@ func (w *World) serving(r glint.Routes, service string) (up, down int) {
 	return up, down
 }
 
+// Reach counts the instances in a service's routes in force that can answer, and those that cannot, whatever their ports,
+// at the member of the plane where the fewest can.
+func (w *World) Reach(stack, service string) (up, down int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, member := range w.planes() {
+		u, d := 0, 0
+		var counted []glint.ID
+		for _, be := range w.forceAt(stack, member).Services {
+			if be.Service != service {
+				continue
+			}
+			more := len(counted) > 0 // another port of the same instances, mostly
+			for _, m := range be.Members {
+				in, ok := w.instances[m.ID]
+				switch {
+				case more && slices.Contains(counted, m.ID):
+					continue
+				case ok && w.ready(in):
+					u++
+				default:
+					d++
+				}
+				counted = append(counted, m.ID)
+			}
+		}
+		if i == 0 || u < up {
+			up, down = u, d
+		}
+	}
+	return up, down
+}
+
 // Serves reports whether every member of the plane sends to an instance, and it can answer.
 func (w *World) Serves(id glint.ID) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	in, ok := w.instances[id]
 	return ok && in.force == len(w.planes()) && w.ready(in)
+}
+
+// Behind returns the oldest generation of a stack's routes that is in force at some member of the plane.
+func (w *World) Behind(stack string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	least := w.forceAt(stack, w.planes()[0]).Generation
+	for _, member := range w.planes() {
+		least = min(least, w.forceAt(stack, member).Generation)
+	}
+	return least
 }
 
 // Led counts the instances behind a host name that can answer, at the member of the plane where they are fewest; -1: one
