@@ -108,6 +108,7 @@ func (t *trial) survey(ctx context.Context, s *suite) error {
 		begun := time.Now()
 		text, err := t.run(ctx, s, []string{name}, -1, notes, limit)
 		if t.slow > 0 && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			fmt.Fprintf(t.log, "mutate: %s of %s takes longer than %s and is left out\n", name, s.path, t.slow)
 			continue
 		}
 		if err != nil {
