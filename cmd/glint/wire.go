@@ -103,7 +103,7 @@ func (h *host) openImages(context.Context) (err error) {
 func (h *host) openNetwork(context.Context) (err error) {
 	h.firewall, err = network.NewFirewall(network.FirewallConfig{
 		Name: h.at.name, State: filepath.Join(h.at.run, "firewall.json"), Links: linkPrefix(h.at.name),
-		Instances: h.at.instances, Services: []netip.Prefix{h.at.services},
+		Instances: h.at.instances, Services: []netip.Prefix{h.at.services}, At: h.at.moment,
 	})
 	if err == nil {
 		h.closers = append(h.closers, h.closeNetwork)
@@ -135,15 +135,15 @@ func (h *host) look() error {
 func (h *host) openPlatform(ctx context.Context) (err error) {
 	h.platform, err = local.New(local.Config{
 		Name: h.at.name, DataDir: filepath.Join(h.at.data, "local"), RunDir: filepath.Join(h.at.run, "local"), Pool: h.at.instances,
-		Images: h.images, Names: h.directory, Members: h.firewall,
+		Images: h.images, Names: h.directory, Members: h.firewall, At: h.at.moment,
 	})
 	if err != nil {
 		return err
 	}
 	h.closers = append(h.closers, h.platform.Close, h.look)
 	h.plane, err = plane.Open(ctx, plane.Config{
-		Name: h.at.name + "0", State: filepath.Join(h.at.run, "routes.json"), Directory: h.directory, Edges: h.firewall, Incident: h.incident,
-		HAProxy: haproxy.Config{Dir: filepath.Join(h.at.run, "haproxy"), Public: h.at.public, Cgroups: haproxyGroups(h.at.name)},
+		Name: h.at.name + "0", State: filepath.Join(h.at.run, "routes.json"), Directory: h.directory, Edges: h.firewall, Incident: h.incident, At: h.at.moment,
+		HAProxy: haproxy.Config{Dir: filepath.Join(h.at.run, "haproxy"), Public: h.at.public, Cgroups: haproxyGroups(h.at.name), At: h.at.moment},
 	})
 	if err != nil {
 		return err

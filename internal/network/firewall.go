@@ -24,6 +24,8 @@ type FirewallConfig struct {
 	Links     string         // what the names of all links to instances begin with, so that one is guarded before it has joined
 	Instances netip.Prefix   // addresses of instances
 	Services  []netip.Prefix // stable addresses of services
+
+	At func(moment string) // is called between any two things that outlive the server, for tests of crashes; may be nil
 }
 
 // An Edge lets the instances of one service of a stack reach one stable address.
@@ -162,6 +164,9 @@ func (f *Firewall) save() error {
 	}
 	if err != nil {
 		return fmt.Errorf("keeping the firewall's state: %w", err)
+	}
+	if f.cfg.At != nil {
+		f.cfg.At("firewall: its state is written")
 	}
 	return nil
 }

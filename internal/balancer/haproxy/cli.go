@@ -58,6 +58,8 @@ func (p *Proxy) tell(ctx context.Context, worker int, command string, fine ...st
 	if err != nil {
 		return err
 	}
+	what, _, _ := strings.Cut(command, " server ")
+	p.cfg.At("haproxy: it was told to " + what + " a server")
 	answer = strings.TrimSpace(answer)
 	if answer == "" || slices.ContainsFunc(fine, func(s string) bool { return strings.Contains(answer, s) }) {
 		return nil

@@ -30,6 +30,7 @@ type Config struct {
 	Cgroups  []string          // directories of control groups that it is put into; made when missing
 	Incident func(text string) // told when HAProxy had to be brought back; may be nil; must not block
 	Linger   time.Duration     // how long old workers may go on with what they began; 0: 30 minutes
+	At       func(string)      // is called between any two things that outlive the keeper, for tests of crashes; may be nil
 }
 
 // A Proxy is one HAProxy: a master and its workers.
@@ -61,6 +62,9 @@ func Open(ctx context.Context, cfg Config) (*Proxy, error) {
 	}
 	if cfg.Incident == nil {
 		cfg.Incident = func(string) {}
+	}
+	if cfg.At == nil {
+		cfg.At = func(string) {}
 	}
 	p := &Proxy{cfg: cfg, kick: make(chan struct{}, 1)}
 	if err := p.makeDirs(); err != nil {

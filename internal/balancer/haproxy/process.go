@@ -178,10 +178,12 @@ func (p *Proxy) start(ctx context.Context) error {
 		return errors.Join(err, cmd.Process.Kill())
 	}
 	p.master = m
+	p.cfg.At("haproxy: it is started")
 	p.intoCgroups(m.pid)
 	if err := network.WriteFile(p.path("master.pid"), fmt.Appendf(nil, "%d %s\n", m.pid, startTime(m.pid))); err != nil {
 		return errors.Join(fmt.Errorf("writing down HAProxy's pid: %w", err), p.end())
 	}
+	p.cfg.At("haproxy: its pid is noted")
 	if err := p.awaitMark(ctx, p.render(p.want).mark, -1); err != nil {
 		return errors.Join(fmt.Errorf("starting HAProxy: %w: %s", err, p.logTail()), p.end())
 	}
@@ -234,6 +236,7 @@ func (p *Proxy) end() error {
 	}
 	p.master = nil
 	m.release()
+	p.cfg.At("haproxy: it has ended")
 	return p.removeFiles()
 }
 

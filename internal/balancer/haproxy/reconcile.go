@@ -104,6 +104,7 @@ func (p *Proxy) reconcile(ctx context.Context) error {
 		if rerr := p.reload(ctx, r.mark, workers); rerr != nil {
 			return rerr
 		}
+		p.cfg.At("haproxy: it has reloaded")
 		p.sweep(r)
 		return err
 	}
@@ -210,9 +211,11 @@ func (p *Proxy) write(r rendering) error {
 	if err := network.WriteFile(p.path(r.mapName), []byte(r.mapText)); err != nil {
 		return fmt.Errorf("writing HAProxy's routes: %w", err)
 	}
+	p.cfg.At("haproxy: its map is written")
 	if err := network.WriteFile(p.path("haproxy.cfg"), []byte(r.config)); err != nil {
 		return fmt.Errorf("writing HAProxy's configuration: %w", err)
 	}
+	p.cfg.At("haproxy: its configuration is written")
 	return nil
 }
 
@@ -263,6 +266,7 @@ func (p *Proxy) reload(ctx context.Context, mark string, workers []worker) error
 	if _, err := p.ask(ctx, 0, "reload"); err != nil {
 		return err
 	}
+	p.cfg.At("haproxy: it is told to reload")
 	var before []int
 	for _, w := range workers {
 		before = append(before, w.pid)

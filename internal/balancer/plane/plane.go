@@ -31,6 +31,8 @@ type Config struct {
 	Directory discovery.Directory // stable addresses
 	Edges     Edger               // told who may reach whom; nil: nobody guards
 	Incident  func(text string)   // told what was found wrong and mended; may be nil; must not block
+
+	At func(moment string) // is called between any two things that outlive the server, for tests of crashes; may be nil
 }
 
 // An Edger enforces who may reach whom. network.Firewall is one.
@@ -64,6 +66,9 @@ func Open(ctx context.Context, cfg Config) (*Plane, error) {
 	}
 	if cfg.HAProxy.Incident == nil {
 		cfg.HAProxy.Incident = cfg.Incident
+	}
+	if cfg.At == nil {
+		cfg.At = func(string) {}
 	}
 	addresses, err := network.NewAddresses(cfg.Name)
 	if err != nil {
@@ -114,6 +119,7 @@ func (p *Plane) Publish(ctx context.Context, r glint.Routes) error {
 	if err := p.apply(ctx, next); err != nil {
 		return fmt.Errorf("publishing generation %d of %s: %w", r.Generation, r.Stack, err)
 	}
+	p.cfg.At("route: edges hold")
 	if err := p.save(next); err != nil {
 		return fmt.Errorf("keeping generation %d of %s: %w", r.Generation, r.Stack, err)
 	}
@@ -135,6 +141,7 @@ func (p *Plane) apply(ctx context.Context, stacks map[string]glint.Routes) error
 	if err := p.addresses.Set(slices.Compact(union)); err != nil {
 		return err
 	}
+	p.cfg.At("route: addresses are there")
 	for _, member := range []string{haproxy.Member, l4.Member} { // HAProxy first: it may find its ports taken
 		if err := p.carriers[member].Publish(ctx, tables[member]); err != nil {
 			if p.tables != nil { // what was in force stays, and only that
@@ -142,10 +149,12 @@ func (p *Plane) apply(ctx context.Context, stacks map[string]glint.Routes) error
 			}
 			return err
 		}
+		p.cfg.At("route: " + member + " has it")
 	}
 	if err := p.addresses.Set(vips); err != nil {
 		return err
 	}
+	p.cfg.At("route: addresses of nobody are gone")
 	p.tables, p.vips = tables, vips
 	return p.setEdges(stacks)
 }

@@ -131,6 +131,7 @@ func (p *Platform) accept(in *life, spec glint.InstanceSpec) error {
 	if err := os.Mkdir(in.dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
+	p.at("create: its folder is made")
 	err := in.note(func(r *record) {
 		*r = record{Spec: spec, Address: addr.String(), Link: linkName(p.cfg.Name, addr), Created: time.Now().UTC()}
 	})
@@ -174,6 +175,7 @@ func nextFree(pool netip.Prefix, last netip.Addr, used map[netip.Addr]bool) (net
 
 // make makes the container of an accepted instance and connects it; its program does not run yet.
 func (p *Platform) make(ctx context.Context, in *life) error {
+	p.at("create: it is accepted")
 	r, _ := in.record()
 	key, t := in.id.Key(), r.Spec.Template
 	img, err := p.cfg.Images.Open(t.Image)
@@ -190,21 +192,25 @@ func (p *Platform) make(ctx context.Context, in *life) error {
 	if b.root, err = p.roots.Prepare(img, b.points(), func(x rootfs.Root) error { return in.note(func(r *record) { r.Root = x }) }); err != nil {
 		return err
 	}
+	p.at("create: its root is mounted")
 	s := b.spec()
 	p.filter.apply(s)
 	if err := b.write(s, p.cfg.Names); err != nil {
 		return fmt.Errorf("writing the bundle: %w", err)
 	}
+	p.at("create: its bundle is written")
 	keeper, init, err := p.keepers.make(keeping{key: key, dir: in.dir, logSize: p.cfg.LogSize})
 	if err != nil {
 		return err
 	}
+	p.at("create: its container is held")
 	if err := p.filter.learn(s, p.stateDir(in)); err != nil {
 		return err
 	}
 	if err := in.note(func(r *record) { r.Init, r.Keeper = init, keeper }); err != nil {
 		return err
 	}
+	p.at("create: its processes are noted")
 	addr, err := netip.ParseAddr(r.Address)
 	if err != nil {
 		return err
@@ -212,12 +218,15 @@ func (p *Platform) make(ctx context.Context, in *life) error {
 	if err := wire(r.Link, addr, init); err != nil {
 		return err
 	}
+	p.at("create: it is wired")
 	if err := p.join(ctx, in.id, r); err != nil {
 		return err
 	}
+	p.at("create: it is guarded")
 	if err := in.note(func(r *record) { r.Made = true }); err != nil {
 		return err
 	}
+	p.at("create: it is made")
 	return p.watch(in)
 }
 
@@ -244,6 +253,7 @@ func (p *Platform) letGo(ctx context.Context, in *life) error {
 	if err := in.note(func(r *record) { r.Started = time.Now().UTC() }); err != nil {
 		return err
 	}
+	p.at("create: it may run")
 	return p.keepers.letGo(ctx, in.id.Key())
 }
 

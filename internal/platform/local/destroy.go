@@ -46,23 +46,29 @@ func (p *Platform) remove(ctx context.Context, in *life, grace time.Duration) er
 	if err := in.note(func(r *record) { r.Leaving = true }); err != nil {
 		return err
 	}
+	p.at("destroy: it is to leave")
 	if err := in.ask(ctx, grace); err != nil {
 		return err
 	}
+	p.at("destroy: it was asked")
 	if err := p.sweep(ctx, in); err != nil {
 		return err
 	}
+	p.at("destroy: it is swept away")
 	if p.cfg.Members != nil {
 		if err := p.cfg.Members.Leave(ctx, in.id); err != nil {
 			return fmt.Errorf("taking it out of the firewall: %w", err)
 		}
 	}
+	p.at("destroy: it is guarded no more")
 	if err := p.spent.add(in.id); err != nil {
 		return err
 	}
+	p.at("destroy: its number is spent")
 	if err := p.forget(in); err != nil {
 		return err
 	}
+	p.at("destroy: it is forgotten")
 	p.hint()
 	return p.roots.Keep(p.rootsInUse)
 }
@@ -76,6 +82,7 @@ func (p *Platform) forget(in *life) error {
 		return err
 	}
 	in.rec, in.gone = nil, true
+	p.at("destroy: it is in the trash")
 	return os.RemoveAll(trash)
 }
 
@@ -122,6 +129,7 @@ func (p *Platform) sweep(ctx context.Context, in *life) error {
 	if err := killAll([]process{r.Init}); err != nil {
 		return err
 	}
+	p.at("sweep: its first process is gone")
 	if r.Made && !r.Init.alive() && r.Exit == nil {
 		if _, err := in.awaitDeath(ctx, killWithin); err != nil { // so that its end is told as it was
 			return err
@@ -151,6 +159,7 @@ func (p *Platform) sweep(ctx context.Context, in *life) error {
 // unmake removes cgroups and the runtime's state, in process where the runtime's layout is known, as "crun delete" does
 // in a process of its own.
 func (p *Platform) unmake(ctx context.Context, in *life) error {
+	p.at("sweep: all its processes are gone")
 	state := p.stateDir(in)
 	if _, err := os.Stat(state); err == nil && !p.keepers.knownState(state) {
 		if _, err := p.keepers.crunDo(ctx, "delete", "--force", in.id.Key()); err != nil {
@@ -160,6 +169,7 @@ func (p *Platform) unmake(ctx context.Context, in *life) error {
 	if err := p.groups.remove(in.id.Key()); err != nil {
 		return err
 	}
+	p.at("sweep: its groups are gone")
 	return os.RemoveAll(state)
 }
 

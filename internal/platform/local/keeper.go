@@ -70,11 +70,12 @@ type keepers struct {
 	state  string // where crun keeps what it knows
 	calls  chan func()
 	v2     *os.File
+	at     func(moment string)
 	plain  bool // use the runtime alone for what is done in process where its layout is known
 }
 
-func startKeepers(t tools, g cgroups, state string) (*keepers, error) {
-	k := &keepers{tools: t, groups: g, state: state, calls: make(chan func())}
+func startKeepers(t tools, g cgroups, state string, at func(moment string)) (*keepers, error) {
+	k := &keepers{tools: t, groups: g, state: state, at: at, calls: make(chan func())}
 	var err error
 	if k.v2, err = g.openKeepers(); err != nil {
 		return nil, err
@@ -181,6 +182,7 @@ func (k *keepers) conmon(w keeping, runtime ...string) (keeper, init process, er
 	if err := c.Wait(); err != nil { // it forks and goes on behind
 		return keeper, init, fmt.Errorf("starting conmon: %w", err)
 	}
+	k.at("create: its conmon runs")
 	keeper, _ = processOf(readPid(keeperPid(w.dir)))
 	init, err = awaitMade(sync)
 	return keeper, init, err
@@ -270,5 +272,6 @@ func (k *keepers) letGo(ctx context.Context, key string) error {
 	if _, err := unix.Write(fd, []byte{0}); err != nil {
 		return fmt.Errorf("letting %s go: %w", key, err)
 	}
+	k.at("create: its fifo is open")
 	return os.Remove(fifo)
 }

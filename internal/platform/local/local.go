@@ -36,6 +36,8 @@ type Config struct {
 
 	Crun, Conmon string // programs; looked up in PATH when empty
 	LogSize      int64  // bytes of log kept of each instance; 10 MiB when 0
+
+	At func(moment string) `json:"-"` // is called between any two things that outlive the server, for tests of crashes; may be nil
 }
 
 // Members is told which addresses belong to which instances, before their programs run and after they are gone.
@@ -159,7 +161,7 @@ func (p *Platform) open() error {
 	if p.filter, err = newFilter(p.cfg.RunDir, tools.crunVersion); err != nil {
 		return err
 	}
-	if p.keepers, err = startKeepers(tools, p.groups, filepath.Join(p.cfg.RunDir, "crun")); err != nil {
+	if p.keepers, err = startKeepers(tools, p.groups, filepath.Join(p.cfg.RunDir, "crun"), p.at); err != nil {
 		return err
 	}
 	if p.roots, err = rootfs.Open(filepath.Join(p.cfg.RunDir, "fs")); err != nil {
@@ -229,6 +231,12 @@ func (p *Platform) List(ctx context.Context) (glint.Listing, error) {
 	}
 	slices.SortFunc(l.Instances, func(a, b glint.Instance) int { return a.ID.Compare(b.ID) })
 	return l, nil
+}
+
+func (p *Platform) at(moment string) {
+	if p.cfg.At != nil {
+		p.cfg.At(moment)
+	}
 }
 
 func (p *Platform) all() []*life {
