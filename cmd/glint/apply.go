@@ -41,6 +41,9 @@ and follows until there is a verdict. What is applied already is not applied aga
 
 Ctrl-C detaches; it never aborts. The next glint apply, or glint status, takes up the thread.
 
+With --from r3 it takes the release of revision 3 again, as a new revision. No declaration and no source are needed.
+Where a service says promote = "manual", it ends when the canary has baked, with 0, and says how to go on.
+
 Exit codes:
   0    the revision serves
   1    it failed and there is nothing to go back to, or no verdict within --timeout
@@ -50,12 +53,13 @@ Exit codes:
   130  detached by Ctrl-C
 
 With -o json, one object when it is over: {stack, revision, outcome, unchanged, stable, urls, seconds, because, instance,
-tail, exit}; progress goes to standard error. The declaration's errors are those of glint check -o json.`,
-		Example: "  glint apply\n  glint apply --yes -m \"new checkout\"    in CI\n  glint apply --retry                     a version that failed before",
+tail, waits, exit}; progress goes to standard error. The declaration's errors are those of glint check -o json.`,
+		Example: "  glint apply\n  glint apply --yes -m \"new checkout\"    in CI\n  glint apply --retry                     a version that failed before\n  glint apply --from r3 --stack shop      what r3 was",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return c.apply(cmd.Context(), o) },
 	}
 	o.flags(cmd)
+	cmd.Flags().Var((*revisionFlag)(&o.from), "from", "take the release of this revision again, instead of what is declared here")
 	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask; needed where nobody can answer")
 	cmd.Flags().BoolVar(&o.retry, "retry", false, "try versions again that failed before")
 	return cmd
@@ -67,11 +71,10 @@ func (c *cli) apply(ctx context.Context, o carrying) error {
 	if err != nil {
 		return err
 	}
-	rel, err := c.compiled(ctx, remote)
+	rel, req, err := c.asked(ctx, remote, o)
 	if err != nil {
 		return err
 	}
-	req := api.ApplyRequest{Release: rel, By: c.By, Comment: o.comment, Retry: o.retry}
 	reply, err := remote.Plan(ctx, rel.Stack, req)
 	if err != nil {
 		return c.refused(ctx, remote, rel.Stack, err)
@@ -82,9 +85,11 @@ func (c *cli) apply(ctx context.Context, o carrying) error {
 	switch same := reply.Before.Digest() == rel.Digest(); {
 	case same && !o.retry: // somebody comes back, or asks for what was rejected, which the server refuses
 		c.sayOthers(ctx, remote, rel.Stack, "; it is this very release")
+		c.sayPaused(ctx, remote, rel.Stack)
 	case !reply.Unchanged || o.retry:
 		c.showPlan(rel, reply)
 		c.sayOthers(ctx, remote, rel.Stack, "; this takes its place")
+		c.sayPaused(ctx, remote, rel.Stack)
 		if err := c.confirm(ctx, "Apply?", o.yes); err != nil {
 			return err
 		}
@@ -103,6 +108,22 @@ func (c *cli) apply(ctx context.Context, o carrying) error {
 	return c.see(ctx, remote, undertaking{rev: got.Revision, rel: rel, after: after, unchanged: got.Unchanged, began: began, carrying: o})
 }
 
+// asked is what should become the newest revision: what is declared here, or what an earlier revision was.
+func (c *cli) asked(ctx context.Context, remote *api.Client, o carrying) (rel glint.Release, req api.ApplyRequest, err error) {
+	req = api.ApplyRequest{From: o.from, By: c.By, Comment: o.comment, Retry: o.retry}
+	if o.from == 0 {
+		rel, err = c.compiled(ctx, remote)
+		req.Release = rel
+		return rel, req, err
+	}
+	stack, err := c.whichStack(ctx, "")
+	if err != nil {
+		return rel, req, err
+	}
+	rel, err = remote.Release(ctx, stack, o.from)
+	return rel, req, err
+}
+
 // sayOthers says who is at work on the stack already, and what that means.
 func (c *cli) sayOthers(ctx context.Context, remote *api.Client, stack, so string) {
 	st, err := remote.Status(ctx, stack)
@@ -115,6 +136,13 @@ func (c *cli) sayOthers(ctx context.Context, remote *api.Client, stack, so strin
 	}
 	r := all[len(all)-1]
 	c.say("  note: r%d (%s by %s, %s ago) is still being carried out%s", r.Number, r.Kind, clean(r.By), age(c.Now().Sub(r.At)), so)
+}
+
+// sayPaused says that what is asked for will wait.
+func (c *cli) sayPaused(ctx context.Context, remote *api.Client, stack string) {
+	if st, err := remote.Status(ctx, stack); err == nil && st.Paused != nil {
+		c.say("  note: %s is %s", stack, pausedText(st))
+	}
 }
 
 // refused turns a server's refusal into an exit code.

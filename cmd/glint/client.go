@@ -95,3 +95,39 @@ func (s subject) String() string {
 	}
 	return fmt.Sprintf("%s.%d", s.service, s.n)
 }
+
+// parseRevision reads r3, or 3.
+func parseRevision(s string) (int, error) {
+	n, err := strconv.Atoi(strings.TrimPrefix(s, "r"))
+	if err != nil || n < 1 {
+		return 0, fail(exitInvalid, "%q is not a revision; want r3. See them with: glint history", s)
+	}
+	return n, nil
+}
+
+// namesRevision reports whether somebody means a revision: r3. No service is called so, for people would not know which is meant.
+func namesRevision(s string) bool {
+	n, ok := strings.CutPrefix(s, "r")
+	return ok && n != "" && strings.Trim(n, "0123456789") == ""
+}
+
+// A revisionFlag takes r3, or 3.
+type revisionFlag int
+
+// String writes it as people do.
+func (r *revisionFlag) String() string {
+	if *r == 0 {
+		return ""
+	}
+	return fmt.Sprintf("r%d", int(*r))
+}
+
+// Set reads it.
+func (r *revisionFlag) Set(s string) error {
+	n, err := parseRevision(s)
+	*r = revisionFlag(n)
+	return err
+}
+
+// Type is what help calls it.
+func (r *revisionFlag) Type() string { return "rN" }

@@ -8,7 +8,7 @@ func (c *cli) commands() []group {
 		{groupDeclare, []*cobra.Command{c.checkCommand(), c.fmtCommand()}},
 		{groupChange, []*cobra.Command{c.planCommand(), c.applyCommand(), c.promoteCommand(), c.abortCommand(), c.pauseCommand(), c.resumeCommand(),
 			c.rollbackCommand(), c.replaceCommand(), c.regenerateCommand(), c.scaleCommand(), c.destroyCommand()}},
-		{groupSee, []*cobra.Command{c.statusCommand(), c.psCommand(), c.historyCommand(), c.whyCommand(), c.logsCommand(), c.eventsCommand(), c.imagesCommand()}},
+		{groupSee, []*cobra.Command{c.statusCommand(), c.psCommand(), c.historyCommand(), c.diffCommand(), c.whyCommand(), c.logsCommand(), c.eventsCommand(), c.imagesCommand()}},
 		{groupServe, []*cobra.Command{c.serverCommand(), c.simCommand(), c.benchCommand(), c.versionCommand()}},
 	}
 }

@@ -80,3 +80,32 @@ func TestClean(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestFieldChanges: whatever of a service differs is named, what replaces instances first, and no value of env.
+func TestFieldChanges(t *testing.T) {
+	a := glint.Service{Name: "web", Instances: 2, Template: glint.Template{
+		Image: glint.DigestOf([]byte("1")), Command: []string{"serve", "now"}, Env: map[string]string{"A": "secret", "B": "same"},
+		Ports: []glint.Port{{Name: "http", Number: 8080, Protocol: glint.HTTP}}, Writable: []glint.Tmpfs{{Path: "/tmp", Size: 1 << 20}},
+	}}
+	b := a
+	b.Instances, b.After, b.Update.Surge = 3_000_000, []string{"db", "migrate"}, 2
+	b.Template.Command, b.Template.Env = nil, map[string]string{"B": "same", "C": "secret"}
+	b.Template.Ports = []glint.Port{{Name: "http", Number: 8081, Protocol: glint.HTTP}, {Name: "admin", Number: 9, Protocol: glint.TCP}}
+	b.Template.Writable = []glint.Tmpfs{{Path: "/tmp", Size: 2 << 20}}
+	var got []string
+	for _, f := range fieldChanges(a, b) {
+		got = append(got, strings.TrimSpace(map[bool]string{true: "* "}[f.Replaces]+f.Field+": "+dash(f.From)+" → "+dash(f.To)))
+	}
+	want := []string{
+		"* command: serve now → -", "* env.A: (not shown) → -", "* env.C: - → (not shown)",
+		"* ports.admin.name: - → admin", "* ports.admin.number: - → 9", "* ports.admin.protocol: - → tcp", "* ports.http.number: 8080 → 8081",
+		"* writable./tmp.size: 1MiB → 2MiB",
+		"after: - → db migrate", "instances: 2 → 3000000", "update.surge: 0 → 2",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if same := fieldChanges(a, a); len(same) > 0 {
+		t.Errorf("nothing changed, and yet: %v", same)
+	}
+}

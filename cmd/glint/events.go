@@ -22,7 +22,7 @@ func (c *cli) eventsCommand() *cobra.Command {
 what was not as declared. Times are local; with -o json they are UTC.
 
 With -o json, one event on each line: {seq, at, stack, kind, service, id, blueprint, revision, reason, text, tail}. kind is
-one of revision, phase, create, ready, leave, route, gone, verdict, incident.`,
+one of revision, order, phase, create, ready, leave, route, gone, verdict, incident.`,
 		Example: "  glint events\n  glint events -f -o json | jq -c 'select(.kind == \"incident\")'",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -88,7 +88,7 @@ func sentenceOf(e glint.Event) string {
 	if !e.ID.IsZero() {
 		who = e.ID.Short()
 	}
-	if e.Kind == glint.EventVerdict {
+	if e.Kind == glint.EventVerdict && (e.Service == "" || e.Reason != "") || e.Kind == glint.EventOrder {
 		who = ""
 	}
 	if e.Kind == glint.EventIncident {

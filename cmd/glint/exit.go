@@ -14,6 +14,7 @@ const (
 	exitInvalid    = 2   // the declaration is not valid; nothing was started
 	exitRolledBack = 3   // the new revision was rejected; the one before serves
 	exitRefused    = 4   // a policy does not allow it
+	exitDiffers    = 5   // glint diff --exit-code: they differ
 	exitDetached   = 130 // somebody pressed Ctrl-C, as shells number it
 )
 

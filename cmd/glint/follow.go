@@ -14,7 +14,7 @@ import (
 // How often a follower looks whether it has missed something, and after what silence it says for what Glint waits.
 const (
 	followTick = 250 * time.Millisecond
-	lookEvery  = 4  // ticks
+	lookEvery  = 4  // ticks; where something happens, each second tick
 	quietAfter = 12 // ticks
 )
 
@@ -93,7 +93,7 @@ func (f *follower) run(ctx context.Context, timeout time.Duration) error {
 			quiet++
 			ticks++
 			f.narrator.flush()
-			look = ticks%lookEvery == 0
+			look = ticks%lookEvery == 0 || ticks%2 == 0 && quiet <= 2
 		}
 		if look && f.look(ctx, quiet >= quietAfter) {
 			return nil

@@ -128,9 +128,10 @@ func (w *world) look(ctx context.Context, b glint.Blueprint) glint.Observation {
 	return o
 }
 
+// id finds an instance, or the oldest one of a service.
 func (w *world) id(name string) (glint.ID, error) {
 	for _, id := range w.IDs() {
-		if id.Short() == name {
+		if id.Short() == name || id.Service == name {
 			return id, nil
 		}
 	}

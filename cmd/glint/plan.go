@@ -33,28 +33,29 @@ type preview struct {
 }
 
 func (c *cli) planCommand() *cobra.Command {
-	var all, retry bool
+	var all bool
+	var o carrying
 	cmd := &cobra.Command{
 		Use:        "plan",
 		Short:      "Show what apply would do, and change nothing",
-		SuggestFor: []string{"diff", "preview", "dry-run"},
+		SuggestFor: []string{"preview", "dry-run"},
 		Long: `Shows what would change and the steps in their order: by the planner that would decide, from what is seen now, if
 all goes well. Images are built and sealed on the way, because an instance is named by its image; nothing is started.
 
 With -o json: {stack, revision, unchanged, release, changes [{sign, kind, name, text}], steps [{verb, on, reason, stage}],
 rests}. sign is + (comes), ~ (changes) or - (goes).`,
-		Example: "  glint plan\n  glint plan -o json | jq '.steps | length'",
+		Example: "  glint plan\n  glint plan --from r3\n  glint plan -o json | jq '.steps | length'",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			remote, err := c.remote()
 			if err != nil {
 				return err
 			}
-			rel, err := c.compiled(cmd.Context(), remote)
+			rel, req, err := c.asked(cmd.Context(), remote, o)
 			if err != nil {
 				return err
 			}
-			reply, err := remote.Plan(cmd.Context(), rel.Stack, api.ApplyRequest{Release: rel, By: c.By, Retry: retry})
+			reply, err := remote.Plan(cmd.Context(), rel.Stack, req)
 			if err != nil {
 				return c.refused(cmd.Context(), remote, rel.Stack, err)
 			}
@@ -72,7 +73,8 @@ rests}. sign is + (comes), ~ (changes) or - (goes).`,
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "show every step, however many")
-	cmd.Flags().BoolVar(&retry, "retry", false, "as in glint apply --retry")
+	cmd.Flags().BoolVar(&o.retry, "retry", false, "as in glint apply --retry")
+	cmd.Flags().Var((*revisionFlag)(&o.from), "from", "as in glint apply --from: the release of an earlier revision")
 	return cmd
 }
 
@@ -101,14 +103,7 @@ func (c *cli) showPlan(rel glint.Release, reply api.PlanReply) {
 	}
 	c.say("Plan r%d for stack %s", reply.Revision, rel.Stack)
 	for _, line := range changes(reply.Before, rel, hostURL) {
-		m := aside
-		switch line.Sign {
-		case "+":
-			m = good
-		case "-":
-			m = bad
-		}
-		c.say("%s", c.paint(m, line.String()))
+		c.say("%s", c.paint(moodOfSign(line.Sign), line.String()))
 	}
 }
 

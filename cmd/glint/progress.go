@@ -64,7 +64,7 @@ func (n *narrator) hear(e glint.Event) {
 	}
 	if len(n.pending) > 0 {
 		p := n.pending[0]
-		together := e.Kind == glint.EventCreate || p.Service == e.Service
+		together := e.Kind == glint.EventCreate && origin(e) == origin(p) || p.Service == e.Service && e.Kind != glint.EventCreate
 		if p.Kind != e.Kind || p.Blueprint != e.Blueprint || !together || loud(e) || loud(p) {
 			n.flush()
 		}
@@ -80,11 +80,22 @@ func quiet(e glint.Event) bool {
 	case glint.EventRoute, glint.EventGone:
 		return true
 	case glint.EventLeave:
-		return strings.HasPrefix(e.Text, "drained")
+		return strings.HasPrefix(e.Text, "drained") || e.Reason == glint.Finished
 	case glint.EventVerdict:
-		return e.Reason != glint.RejectedFor && e.Service == ""
+		return e.Reason != glint.RejectedFor && (e.Service == "" || strings.HasPrefix(e.Text, "task failed")) // its instance tells the same
 	}
 	return e.Kind == glint.EventRevision
+}
+
+// origin says how an instance comes into a place: created, created to be held, or let go after that.
+func origin(e glint.Event) string {
+	switch {
+	case strings.HasPrefix(e.Text, "let go"):
+		return "recruit"
+	case strings.Contains(e.Text, ", as a standby"):
+		return "standby"
+	}
+	return "create"
 }
 
 // loud events get a line of their own.
@@ -118,7 +129,7 @@ func (n *narrator) flush() {
 		for _, e := range events {
 			n.created[e.Service] = e.ID
 		}
-		n.line("create", e, names(events))
+		n.line(origin(e), e, names(events))
 	case glint.EventReady:
 		n.healthy(events)
 	case glint.EventLeave:

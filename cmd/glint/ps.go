@@ -27,6 +27,34 @@ type running struct {
 	Created  string       `json:"created"`
 	Age      string       `json:"age"`
 	Seen     bool         `json:"seen"`
+	Role     string       `json:"role"`
+	Place    string       `json:"place,omitempty"`
+}
+
+// The roles of an instance.
+const (
+	roleServes  = "serves"  // it has, or waits for, a place among those that do the service's work
+	roleCanary  = "canary"  // so it has, to prove a new version beside the stable one
+	roleTask    = "task"    // it runs to its end
+	roleStandby = "standby" // it is held before its program
+	roleWarm    = "warm"    // it is kept running without traffic, should its version be wanted again
+	roleLeaving = "leaving"
+)
+
+func roleOf(s api.ServiceStatus, m glint.Member) string {
+	switch {
+	case !m.Stays():
+		return roleLeaving
+	case m.Held:
+		return roleStandby
+	case !m.Warm.IsZero():
+		return roleWarm
+	case s.Task:
+		return roleTask
+	case s.Canary != nil && m.Version == s.Version:
+		return roleCanary
+	}
+	return roleServes
 }
 
 // unseen is the state of what is wanted and was not seen.
@@ -37,7 +65,7 @@ func process(st api.Status, s api.ServiceStatus, in api.InstanceStatus) running 
 	p := running{
 		ID: in.ID.Short(), Stack: in.ID.Stack, Service: in.ID.Service, N: in.ID.N, Key: in.ID.Key(), Address: m.Address,
 		State: unseen, Routed: m.Routed, Leaving: m.Reason, Version: m.Version, Created: m.Created.UTC().Format("2006-01-02T15:04:05.000Z"),
-		Age: age(st.SeenAt.Sub(m.Created)),
+		Age: age(st.SeenAt.Sub(m.Created)), Role: roleOf(s, m), Place: placeOf(in),
 	}
 	if m.Version == s.Version {
 		p.Image = s.Image
@@ -60,7 +88,8 @@ func (c *cli) psCommand() *cobra.Command {
 		Long: `Lists the instances of a stack, also those that are leaving.
 
 With -o json, an array of {id, stack, service, n, key, pid, address, state, ready, health, routed, in_flight, leaving,
-version, image, created, age, seen}, sorted by service and number. image is empty for instances of an older version.`,
+version, image, created, age, seen, role, place}, sorted by service and number. role is one of serves, canary, task, standby,
+warm, leaving; image is empty for instances of an older version.`,
 		Example: "  glint ps\n  glint ps -o json | jq '.[0].pid'",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -77,7 +106,7 @@ version, image, created, age, seen}, sorted by service and number. image is empt
 				return err
 			}
 			if !c.json() {
-				return c.table(instanceHead, instanceRows(st, st.SeenAt))
+				return c.showInstances(st)
 			}
 			all := []running{}
 			for _, s := range st.Services {

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,11 +24,10 @@ Ctrl-C detaches, and -o json and the exit codes are as in glint apply.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			to := 0
 			if len(args) > 0 {
-				n, err := strconv.Atoi(strings.TrimPrefix(args[0], "r"))
-				if err != nil || n < 1 {
-					return fail(exitInvalid, "%q is not a revision; want r3. See them with: glint history", args[0])
+				var err error
+				if to, err = parseRevision(args[0]); err != nil {
+					return err
 				}
-				to = n
 			}
 			return c.rollback(cmd.Context(), to, o)
 		},

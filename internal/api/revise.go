@@ -193,7 +193,7 @@ func (s *server) asked(ctx context.Context, stack string, req *ApplyRequest) err
 	case r.Kind == glint.KindDestroy:
 		return refuse(http.StatusUnprocessableEntity, CodeRefused, "r%d ended the stack; there is nothing in it to apply", req.From)
 	case r.rejected && !req.Retry:
-		return refuse(http.StatusConflict, CodeRejected, "r%d was rejected (%s); to try it again as it is: glint apply --from r%d --retry", req.From, r.Verdict, req.From)
+		return refuse(http.StatusConflict, CodeRejected, "r%d was rejected (%s); to try it again as it is: glint apply --from r%d --retry", req.From, r.Because(), req.From)
 	default:
 		if req.Release, err = s.Store.Release(ctx, r.Release); err != nil {
 			return fmt.Errorf("reading the release of r%d: %w", req.From, err)
@@ -367,7 +367,7 @@ func goal(stack string, to int, st standing, past []judged) (glint.Revision, err
 	case r.Release == now.Release && now.Kind != glint.KindDestroy:
 		return no(CodeUnchanged, "r%d is what r%d runs already; nothing was changed", to, now.Number)
 	case r.rejected:
-		return no(CodeRejected, "r%d was rejected (%s); to try it again as it is: glint apply --from r%d --retry", to, r.Verdict, to)
+		return no(CodeRejected, "r%d was rejected (%s); to try it again as it is: glint apply --from r%d --retry", to, r.Because(), to)
 	}
 	return r.Revision, nil
 }

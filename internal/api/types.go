@@ -3,6 +3,7 @@
 package api
 
 import (
+	"strings"
 	"time"
 
 	"github.com/glint-infra/glint"
@@ -154,6 +155,16 @@ type RevisionStatus struct {
 	glint.Revision
 	Outcome glint.Outcome `json:"outcome"`
 	Verdict string        `json:"verdict,omitempty"` // in words, with the evidence
+}
+
+// Because is why a revision was rejected, without what its outcome says already.
+func (r RevisionStatus) Because() string {
+	because := r.Verdict
+	if _, rest, ok := strings.Cut(because, " is rejected: "); ok {
+		because = rest
+	}
+	because, _, _ = strings.Cut(because, "; everything returns to ")
+	return because
 }
 
 // A Why is the story of one instance, service or stack: the events that concern it, and what it waits for now.
