@@ -39,7 +39,7 @@ count as survivors all the same.
 
 Examples:
   mutate ... -run 'crew.go:planner.relieve'     one function
-  mutate ... -sample 50 -seed 7 -slow 1s        50 of them, chosen by the seed, without tests that take longer than a second
+  mutate ... -sample 50 -seed 7 -slow 5s        50 of them, chosen by the seed, without tests that take longer; says which
   mutate ... -o json >report.json               for machines, with the killed
   mutate ... -again report.json                 only what survived then, after a test was added
   mutate ... -list                              what would be tried
@@ -95,7 +95,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.IntVar(&o.checks, "checks", 0, "cases for each rapid property, such as 300; 0: rapid's own 100")
 	f.Float64Var(&o.min, "min", 0, "exit with 1 when fewer `percent` are killed, such as 90")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "a run hangs when it takes this much longer than ten times what it took without a fault")
-	f.DurationVar(&o.slow, "slow", 0, "leave out tests that take longer than this, such as 1s; 0: none")
+	f.DurationVar(&o.slow, "slow", 0, "leave out tests that take longer than this, such as 5s; 0: none")
 	f.StringVar(&o.known, "known", "internal/tools/mutate/survivors.txt", "`file` of survivors with the reason why they may live")
 	f.StringVar(&o.output, "o", "table", "`form` of the report: table or json")
 	f.StringVar(&o.again, "again", "", "only what survived in this `report`, made with -o json; the percentage is of these")
