@@ -125,17 +125,25 @@ func (c *Config) check() error {
 	return nil
 }
 
-// lockDir makes sure that one server uses the directory. The lock ends with the process, however it ends.
+// inheritedFor bounds how long a lock may outlive the server that took it.
+const inheritedFor = 2 * time.Second
+
+// lockDir makes sure that one server uses the directory. The lock ends with the process, however it ends; a program that
+// it was just starting when it was killed may have inherited the lock, and keeps it until it has begun.
 func lockDir(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("opening the local platform: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("local platform: another server uses %s; stop it first: %w", dir, glint.ErrInUse)
+	for end := time.Now().Add(inheritedFor); ; time.Sleep(10 * time.Millisecond) {
+		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
+			return f, nil
+		}
+		if time.Now().After(end) {
+			f.Close()
+			return nil, fmt.Errorf("local platform: another server uses %s; stop it first: %w", dir, glint.ErrInUse)
+		}
 	}
-	return f, nil
 }
 
 // open makes the parts and adopts what is there.
