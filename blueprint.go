@@ -12,9 +12,11 @@ type Blueprint struct {
 	Stack    string     `json:"stack"`
 	Epoch    Epoch      `json:"epoch"`
 	Number   int        `json:"number"`
-	Revision int        `json:"revision"` // the newest revision that the planner has taken up
-	Target   int        `json:"target"`   // the revision being carried out; older than Revision after a rejection
-	Stable   int        `json:"stable"`   // the last revision that was seen to work as a whole; 0: none
+	Revision int        `json:"revision"`       // the newest revision that the planner has taken up
+	Target   int        `json:"target"`         // the revision being carried out; older than Revision after a rejection
+	Stable   int        `json:"stable"`         // the last revision that was seen to work as a whole; 0: none
+	Kind     Kind       `json:"kind,omitempty"` // what a person asked for with Revision
+	Seen     time.Time  `json:"seen,omitzero"`  // when the newest look was taken that a blueprint was decided on
 	Rejected *Rejection `json:"rejected,omitempty"`
 	Paused   *Word      `json:"paused,omitempty"`   // rollouts stand still
 	Ordered  int        `json:"ordered,omitempty"`  // the newest order that was taken up
@@ -54,6 +56,7 @@ type Claim struct {
 // A Fleet is the set of instances of one service.
 type Fleet struct {
 	Name      string              `json:"name"`
+	Task      bool                `json:"task,omitempty"` // its members run to their end; kept here for when it is no longer declared
 	Phase     Phase               `json:"phase"`
 	Since     time.Time           `json:"since"`              // when Phase began
 	Stable    Digest              `json:"stable"`             // the version that last finished a rollout; empty: none

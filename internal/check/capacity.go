@@ -71,7 +71,7 @@ func (j *judge) scale(c *change) {
 	if is.Asked != was.Asked && is.Asked != 0 && !j.ordered() {
 		j.bad("%s: %d instances would be asked for by nobody", is.Name, is.Asked)
 	}
-	if is.Wanted == was.Wanted || is.Wanted == 0 || !c.declared {
+	if is.Wanted == was.Wanted || is.Wanted == 0 || !c.declared || j.verdict() {
 		return
 	}
 	within := func(n int) int { return min(max(n, s.Min), s.Max) }

@@ -121,8 +121,6 @@ func (p *planner) promote(s glint.Service, f *glint.Fleet) {
 func (p *planner) roll(f *glint.Fleet) {
 	f.Baking, f.Promoted = time.Time{}, nil
 	p.enter(f, glint.RollingTo)
-	p.busy = true
-	p.wakeAt(p.now.Add(1)) // at once
 }
 
 // working counts the members of the canary that take traffic and can, and says whether one of those that baked cannot any

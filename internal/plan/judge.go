@@ -14,7 +14,8 @@ import (
 func (p *planner) dismiss(f *glint.Fleet) {
 	f.Members = slices.DeleteFunc(f.Members, func(m glint.Member) bool {
 		_, here := p.instance(f.Name, m)
-		return !m.Stays() && !here && p.seen.Complete // not seen is not gone, unless all answered
+		forgotten := !p.seen.At.Before(m.Leaving) || !p.now.Before(m.Leaving.Add(lag)) // until it left it may have been asked for
+		return !m.Stays() && !here && p.seen.Complete && forgotten                     // not seen is not gone, unless all answered
 	})
 	for i := range f.Members {
 		m := &f.Members[i]
@@ -23,7 +24,8 @@ func (p *planner) dismiss(f *glint.Fleet) {
 		}
 		inst, here := p.instance(f.Name, *m)
 		if !here {
-			p.note(f.Name, *m, "cannot be seen; waits until all places answer")
+			p.note(f.Name, *m, "cannot be seen; waits for a look that proves that it is gone")
+			p.wakeAt(m.Leaving.Add(lag))
 			continue
 		}
 		if m.Out.IsZero() && p.seen.Acked() < m.Gone {
@@ -55,11 +57,10 @@ func inFlight(n int) string {
 func (p *planner) judge(s glint.Service, f *glint.Fleet) {
 	brake := p.brake(*f)
 	p.braked[f.Name] = brake
-	task, declared := p.release.Service(f.Name)
 	for i := range f.Members {
 		switch m := &f.Members[i]; {
 		case !m.Stays():
-		case declared && task.Task:
+		case s.Task:
 			p.judgeRun(s, f, m)
 		case m.Held:
 			p.judgeHeld(s, f, m)
@@ -71,7 +72,7 @@ func (p *planner) judge(s glint.Service, f *glint.Fleet) {
 
 func (p *planner) judgeOne(s glint.Service, f *glint.Fleet, m *glint.Member, brake bool) {
 	inst, here := p.instance(f.Name, *m)
-	late := p.late(s, *m, inst)
+	late := p.due(s, *m, inst)
 	switch {
 	case here && inst.State == glint.Dead:
 		p.fail(s, f, m, glint.Lost, exited(inst))
@@ -90,8 +91,8 @@ func (p *planner) judgeOne(s glint.Service, f *glint.Fleet, m *glint.Member, bra
 	}
 }
 
-// late is when a member that is not ready has failed. Its platform may have had others to make before.
-func (p *planner) late(s glint.Service, m glint.Member, inst *glint.Instance) time.Time {
+// due is when a member that is not ready has failed. Its platform may have had others to make before.
+func (p *planner) due(s glint.Service, m glint.Member, inst *glint.Instance) time.Time {
 	from := m.Created
 	for _, t := range []time.Time{inst.Created, m.Let} {
 		if t.After(from) {

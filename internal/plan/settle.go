@@ -70,6 +70,7 @@ func succeededIn(f glint.Fleet) bool {
 }
 
 func (p *planner) settleUndeclared(f *glint.Fleet) {
+	f.Baking, f.Promoted = time.Time{}, nil
 	if len(f.Members) > 0 {
 		p.enter(f, glint.Emptying)
 		p.keepTemplates(f)

@@ -13,7 +13,7 @@ import (
 // judgeHeld sends off a standby that could not be made or has died.
 func (p *planner) judgeHeld(s glint.Service, f *glint.Fleet, m *glint.Member) {
 	inst, here := p.instance(f.Name, *m)
-	late := p.late(s, *m, inst)
+	late := p.due(s, *m, inst)
 	switch {
 	case here && inst.State == glint.Dead:
 		p.fail(s, f, m, glint.Lost, exited(inst))

@@ -18,7 +18,7 @@ func wantsRun(f glint.Fleet) bool {
 // judgeRun takes in how the instance of a task is doing. Its result is written down before the instance is destroyed.
 func (p *planner) judgeRun(s glint.Service, f *glint.Fleet, m *glint.Member) {
 	inst, here := p.instance(f.Name, *m)
-	late := p.late(s, *m, inst)
+	late := p.due(s, *m, inst)
 	switch {
 	case here && inst.State == glint.Dead && succeeded(inst):
 		p.finish(f, m, glint.Succeeded, exited(inst))
@@ -29,7 +29,7 @@ func (p *planner) judgeRun(s glint.Service, f *glint.Fleet, m *glint.Member) {
 	case !here && p.seen.Complete && m.Seen:
 		p.finish(f, m, glint.UnknownFinish, "it vanished from its platform")
 		p.dispatch(m, glint.Lost, "it vanished from its platform; whether it had done its work is not known")
-	case (here || p.seen.Complete) && !p.now.Before(late):
+	case (here || p.seen.Complete) && s.Update.StartWithin > 0 && !p.now.Before(late):
 		because := fmt.Sprintf("not done within %s", s.Update.StartWithin)
 		if !m.Seen {
 			because = fmt.Sprintf("not started within %s: %s", s.Update.StartWithin, cmp.Or(p.trouble(f.Name, *m), "its platform does not say why"))

@@ -19,7 +19,7 @@ func (p *planner) revision() {
 		p.notes = append(p.notes, glint.Note{Text: fmt.Sprintf("r%d waits: %s", head.Number, pausedText(*w))})
 		return
 	}
-	p.next.Revision, p.next.Target, p.next.Rejected = head.Number, head.Number, nil
+	p.next.Revision, p.next.Target, p.next.Kind, p.next.Rejected = head.Number, head.Number, head.Kind, nil
 	if head.Kind != glint.KindApply {
 		p.next.Paused = nil
 	}
@@ -93,7 +93,7 @@ func (p *planner) adopt(s glint.Service, f *glint.Fleet) {
 	if p.target != p.next.Target { // rejected just now, for another service
 		return
 	}
-	f.Grace = s.Update.Grace
+	f.Grace, f.Task = s.Update.Grace, s.Task
 	v := s.Template.Version()
 	again := p.in.Head.Retry && p.next.Revision > p.have.Revision
 	if again {
