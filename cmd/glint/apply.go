@@ -279,6 +279,10 @@ func (c *cli) detached(u undertaking) error {
 	if c.json() {
 		return c.print(applied{Stack: u.rev.Stack, Revision: u.rev.Number, Outcome: glint.Waiting, Unchanged: u.unchanged})
 	}
+	if u.order > 0 {
+		c.say("your word about r%d is taken down. Follow it with: glint status, or glint events -f", u.rev.Number)
+		return nil
+	}
 	c.say("r%d is taken up. Follow it with: glint status, or glint events -f", u.rev.Number)
 	return nil
 }

@@ -64,7 +64,7 @@ func (n *narrator) hear(e glint.Event) {
 	}
 	if len(n.pending) > 0 {
 		p := n.pending[0]
-		together := e.Kind == glint.EventCreate && origin(e) == origin(p) || p.Service == e.Service && e.Kind != glint.EventCreate
+		together := e.Kind == glint.EventCreate && origin(e) == origin(p) || p.Service == e.Service && p.Text == e.Text && warmed(e) || p.Service == e.Service && e.Kind != glint.EventCreate && !warmed(e)
 		if p.Kind != e.Kind || p.Blueprint != e.Blueprint || !together || loud(e) || loud(p) {
 			n.flush()
 		}
@@ -77,7 +77,9 @@ func quiet(e glint.Event) bool {
 	switch e.Kind {
 	case glint.EventPhase:
 		return slices.ContainsFunc([]string{"steady", "begins", "changes", "is no longer", "has no more", "canary: all of it works"}, func(s string) bool { return strings.HasPrefix(e.Text, s) })
-	case glint.EventRoute, glint.EventGone:
+	case glint.EventRoute:
+		return !warmed(e)
+	case glint.EventGone:
 		return true
 	case glint.EventLeave:
 		return strings.HasPrefix(e.Text, "drained") || e.Reason == glint.Finished
@@ -97,6 +99,9 @@ func origin(e glint.Event) string {
 	}
 	return "create"
 }
+
+// warmed events tell of instances that are kept without traffic, or are wanted again after that.
+func warmed(e glint.Event) bool { return e.Text == "is kept warm" || e.Text == "is wanted again" }
 
 // loud events get a line of their own.
 func loud(e glint.Event) bool {
@@ -134,6 +139,8 @@ func (n *narrator) flush() {
 		n.healthy(events)
 	case glint.EventLeave:
 		n.leave(events)
+	case glint.EventRoute:
+		n.line(map[bool]string{true: "warm", false: "again"}[e.Text == "is kept warm"], e, names(events))
 	case glint.EventVerdict:
 		if e.Reason != glint.RejectedFor {
 			n.line("task", e, e.ID.Short()+" "+strings.TrimPrefix(e.Text, "task "))

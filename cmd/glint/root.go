@@ -47,7 +47,7 @@ replaces whatever fails, drifts or ages.
 
 The declaration is glint.hcl in the current folder, or in the one that -C names.
 Exit codes: 0 done or serving, 1 failed, 2 bad declaration or command, 3 rolled back, 4 refused by policy,
-130 detached by Ctrl-C.`,
+5 they differ (glint diff --exit-code), 130 detached by Ctrl-C.`,
 		Example:       "  glint check\n  glint apply\n  glint status",
 		Args:          func(cmd *cobra.Command, words []string) error { return unknown(cmd, words) },
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },

@@ -204,6 +204,9 @@ func carriedOut(st api.Status) string {
 	if st.Target != st.Revision && st.Target != 0 {
 		s = fmt.Sprintf(", r%d is carried out", st.Target)
 	}
+	if st.Paused != nil {
+		s += ", paused"
+	}
 	if st.Rejected != nil {
 		s += fmt.Sprintf("\n  r%d was rejected: %s", st.Rejected.Revision, clean(st.Rejected.Because))
 	}

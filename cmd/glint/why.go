@@ -221,7 +221,7 @@ func instanceAnswer(name string, events []glint.Event) string {
 	told, left := firstLeave(name, events)
 	if !left {
 		if e, ok := ours(glint.EventRoute, glint.EventReady, glint.EventCreate); ok {
-			return fmt.Sprintf("%s %s, since %s", name, e.Text, e.At.Local().Format("15:04:05"))
+			return fmt.Sprintf("%s %s, since %s%s", name, e.Text, e.At.Local().Format("15:04:05"), cameFor(name, events))
 		}
 		return sentenceOf(events[len(events)-1])
 	}
@@ -242,6 +242,20 @@ func instanceAnswer(name string, events []glint.Event) string {
 		return fmt.Sprintf("%s is being replaced by %s: %s", name, next.ID.Short(), because)
 	}
 	return fmt.Sprintf("%s was replaced by %s, which took traffic %s after %s was seen to be %s", name, next.ID.Short(), age(serves.At.Sub(told.At)), name, because)
+}
+
+// cameFor says in whose place an instance came.
+func cameFor(name string, events []glint.Event) string {
+	e, ok := lastOf(events, func(e glint.Event) bool {
+		return e.Kind == glint.EventCreate && e.ID.Short() == name && !e.For.IsZero()
+	})
+	if !ok {
+		return ""
+	}
+	if left, ok := firstLeave(e.For.Short(), events); ok {
+		return fmt.Sprintf("; it came for %s, which was %s", e.For.Short(), strings.TrimPrefix(left.Text, "leaves: "))
+	}
+	return "; it came for " + e.For.Short()
 }
 
 // firstLeave is the event that told an instance to go; later ones tell how it went.
