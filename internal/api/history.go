@@ -128,15 +128,22 @@ func (s *server) past(ctx context.Context, stack string, st standing) ([]judged,
 	return list, nil
 }
 
-func (s *server) revisions(ctx context.Context, in *StackPath) ([]RevisionStatus, error) {
-	if _, err := s.history(ctx, in.Stack); err != nil {
-		return nil, err
-	}
-	st, err := s.standing(ctx, in.Stack)
+// judged is where a stack stands, be it a former one, and how all of its revisions came out.
+func (s *server) judged(ctx context.Context, stack string) (st standing, past []judged, err error) {
+	revs, err := s.history(ctx, stack)
 	if err != nil {
-		return nil, err
+		return st, nil, err
 	}
-	past, err := s.past(ctx, in.Stack, st)
+	if st, err = s.standing(ctx, stack); err != nil {
+		return st, nil, err
+	}
+	st.revs = revs
+	past, err = s.past(ctx, stack, st)
+	return st, past, err
+}
+
+func (s *server) revisions(ctx context.Context, in *StackPath) ([]RevisionStatus, error) {
+	_, past, err := s.judged(ctx, in.Stack)
 	if err != nil {
 		return nil, err
 	}

@@ -173,16 +173,7 @@ func (s *server) asked(ctx context.Context, stack string, req *ApplyRequest) err
 	case req.From == 0:
 		return s.admit(ctx, stack, req.Release)
 	}
-	revs, err := s.history(ctx, stack)
-	if err != nil {
-		return err
-	}
-	st, err := s.standing(ctx, stack)
-	if err != nil {
-		return err
-	}
-	st.revs = revs
-	past, err := s.past(ctx, stack, st)
+	_, past, err := s.judged(ctx, stack)
 	if err != nil {
 		return err
 	}
@@ -298,16 +289,7 @@ func (s *server) add(ctx context.Context, rev glint.Revision, rel glint.Release,
 }
 
 func (s *server) rollback(ctx context.Context, in *rollbackInput) (glint.Revision, error) {
-	revs, err := s.history(ctx, in.Stack)
-	if err != nil {
-		return glint.Revision{}, err
-	}
-	st, err := s.standing(ctx, in.Stack)
-	if err != nil {
-		return glint.Revision{}, err
-	}
-	st.revs = revs
-	past, err := s.past(ctx, in.Stack, st)
+	st, past, err := s.judged(ctx, in.Stack)
 	if err != nil {
 		return glint.Revision{}, err
 	}
