@@ -1,13 +1,13 @@
 package simulate
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
-
-	"context"
 
 	"github.com/glint-infra/glint"
 	"github.com/glint-infra/glint/internal/conductor"
@@ -22,6 +22,7 @@ type promises struct {
 	templates map[glint.Digest]glint.Template
 	planted   map[glint.ID]bool
 	resting   bool // nothing may change any more but by age
+	quiet     int  // blueprints since then of which nothing is told
 	target    int  // of the blueprint that services were promised by
 }
 
@@ -172,7 +173,7 @@ func (w *world) advanced(b *boss, have, next glint.Blueprint, step glint.Step) {
 		w.hear(e)
 	}
 	if w.promises.resting {
-		w.undisturbed(next, step)
+		w.undisturbed(have, next, step)
 	}
 	if w.loud {
 		w.tellStep(b, next, step)
@@ -180,15 +181,37 @@ func (w *world) advanced(b *boss, have, next glint.Blueprint, step glint.Step) {
 }
 
 // undisturbed: once everything is as declared and nothing befalls it, only age changes anything.
-func (w *world) undisturbed(next glint.Blueprint, step glint.Step) {
+func (w *world) undisturbed(have, next glint.Blueprint, step glint.Step) {
 	for _, e := range step.Events {
 		if e.Kind == glint.EventLeave && e.Reason != glint.Expired && strings.HasPrefix(e.Text, "leaves") || e.Kind == glint.EventVerdict || e.Kind == glint.EventPhase {
 			w.fail("oscillation", "blueprint %d changes what was at rest: %s %s", next.Number, e.ID.Short(), e.Text)
 		}
 	}
-	if !w.ages(next) {
-		w.fail("oscillation", "blueprint %d follows although nothing has changed", next.Number)
+	if len(step.Events) == 0 { // that failures are forgotten, such as
+		w.promises.quiet++
 	}
+	if (len(step.Events) > 0 || w.promises.quiet > 2*len(next.Services)+2) && !w.ages(next) {
+		w.fail("oscillation", "blueprint %d follows although nothing has changed: %s", next.Number, changed(have, next))
+	}
+}
+
+// changed says in which fields two blueprints differ.
+func changed(a, b glint.Blueprint) string {
+	var all []string
+	fields := func(of string, a, b reflect.Value) {
+		for i := range a.NumField() {
+			if x, y := a.Field(i).Interface(), b.Field(i).Interface(); !reflect.DeepEqual(x, y) {
+				all = append(all, fmt.Sprintf("%s %s %v → %v", of, a.Type().Field(i).Name, x, y))
+			}
+		}
+	}
+	for _, f := range b.Services {
+		was, _ := a.Fleet(f.Name)
+		fields(f.Name, reflect.ValueOf(was), reflect.ValueOf(f))
+	}
+	a.Services, b.Services = nil, nil
+	fields("blueprint", reflect.ValueOf(a), reflect.ValueOf(b))
+	return strings.Join(all, "; ")
 }
 
 func (w *world) ages(b glint.Blueprint) bool {
@@ -293,8 +316,8 @@ func (w *world) hopeless() bool {
 		return false
 	}
 	for _, f := range b.Services {
-		for _, m := range f.Members {
-			if t := f.Templates[m.Version]; len(t.Command) > 0 && t.Command[0] == "fade" {
+		for _, t := range f.Templates {
+			if f.Phase != glint.Empty && len(t.Command) > 0 && t.Command[0] == "fade" {
 				return true
 			}
 		}
@@ -348,6 +371,9 @@ func (w *world) restless() string {
 // unsettled names a member that has still to begin or to end.
 func (w *world) unsettled(b glint.Blueprint) string {
 	for _, f := range b.Services {
+		if f.Phase == glint.Emptying { // stays until everything declared serves
+			continue
+		}
 		for _, m := range f.Members {
 			if id := b.ID(f.Name, m); !m.Stays() || !m.Seen || f.Failed > 0 && !w.sim.Serves(id) {
 				return fmt.Sprintf("%s has still to begin or to end", id.Short())
@@ -372,7 +398,7 @@ func (w *world) restlessService(b glint.Blueprint, f glint.Fleet, s glint.Servic
 		id := b.ID(f.Name, m)
 		in, _, here := w.sim.Look(id)
 		switch {
-		case !m.Stays() && m.Reason == glint.Expired, m.For > 0 && w.expires(f, m.For):
+		case s.MaxAge > 0 && (!m.Stays() && m.Reason == glint.Expired || m.For > 0 && w.expires(f, m.For)):
 			continue
 		case !m.Stays() || !m.Warm.IsZero():
 			return fmt.Sprintf("%s is still there", id.Short())
@@ -388,7 +414,7 @@ func (w *world) restlessService(b glint.Blueprint, f glint.Fleet, s glint.Servic
 	if r, done := f.Result(f.Target); s.Task && done && r.Outcome == glint.Succeeded {
 		want = 0
 	}
-	if s.Update.Strategy == glint.Recreate || s.Instances == 0 {
+	if s.Update.Strategy == glint.Recreate || want == 0 {
 		standby = 0
 	}
 	up, down := w.sim.Reach(stack, s.Name)

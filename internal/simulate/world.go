@@ -131,6 +131,9 @@ func (w *world) draw() {
 	w.overtakes = w.mood.overtaken
 	w.drawFeatures()
 	w.drawEvils()
+	if s.Lag > 0 || slices.ContainsFunc(w.evils, func(e evil) bool { return e.name == "late" }) {
+		s.Remember = 20 * time.Second
+	}
 }
 
 // run lives the whole life of a world.

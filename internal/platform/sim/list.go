@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/glint-infra/glint"
 )
@@ -13,7 +12,7 @@ func (w *World) List(context.Context) (glint.Listing, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l := w.snapshot()
-	if w.Lag > 0 || len(w.past) > 0 {
+	if w.Remember > 0 {
 		l = w.late(l)
 	}
 	for _, p := range w.Places {
@@ -56,31 +55,21 @@ func (w *World) snapshot() glint.Listing {
 
 // late keeps what is there now, and returns what was there a while ago.
 func (w *World) late(now glint.Listing) glint.Listing {
-	kept := now
-	kept.Instances = slices.Clone(now.Instances)
-	w.past = append(w.past, kept)
-	then := w.now.Add(-w.Lag)
-	l := glint.Listing{At: then, Complete: true, Places: now.Places} // before anything was there
-	drop := 0
-	for i, p := range w.past {
-		if p.At.After(then) {
+	oldest, then := w.now.Add(-w.Remember), w.now.Add(-w.Lag)
+	for len(w.past) > 1 && !w.past[1].At.After(oldest) {
+		w.past = w.past[1:]
+	}
+	w.past = append(w.past, now)
+	l := glint.Listing{At: then, Complete: true, Places: now.Places} // before anybody asked, nothing was there
+	for _, p := range slices.Backward(w.past) {
+		if !p.At.After(then) {
+			l = p
 			break
 		}
-		l = p
-		l.Instances = slices.Clone(p.Instances)
-		if w.now.Sub(p.At) > longestLag {
-			drop = i
-		}
 	}
-	w.past = w.past[drop:]
-	if w.Lag == 0 && len(w.past) > 1 {
-		w.past = w.past[len(w.past)-1:]
-	}
+	l.Instances, l.Places = slices.Clone(l.Instances), slices.Clone(l.Places)
 	return l
 }
-
-// longestLag is how far back a World remembers.
-const longestLag = 2 * time.Minute
 
 // sorted is everything that is there, by ID. New ones are sorted in when somebody asks: with a hundred thousand, most are
 // made in swarms.

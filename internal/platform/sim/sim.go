@@ -30,8 +30,10 @@ type World struct {
 	Make  time.Duration // how long an accepted instance takes to be made, as machines do
 	Ack   time.Duration // how long the plane takes to put routes in force
 	Drain time.Duration // how long requests take to end once an instance is out of the routes
-	Lag   time.Duration // List says what was there so long ago, and that it was then
+	Lag   time.Duration // List says what was there so long ago, and that it was then; at most Remember
 	Rate  int           // changes that the platform takes in a second, beyond which it refuses; 0: any number
+
+	Remember time.Duration // how late List may ever be; set before anything is made
 
 	Places []glint.Place // where instances may be put; none: there is one, and nothing is said of it
 	Planes []*Plane      // the members of the balancing plane; none: one, "sim", with Ack
