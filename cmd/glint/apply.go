@@ -45,7 +45,7 @@ With --from r3 it takes the release of revision 3 again, as a new revision. No d
 Where a service says promote = "manual", it ends when the canary has baked, with 0, and says how to go on.
 
 Exit codes:
-  0    the revision serves
+  0    the revision serves, or its canary waits for a person's word
   1    it failed and there is nothing to go back to, or no verdict within --timeout
   2    the declaration is not valid; nothing was started
   3    the revision was rejected and the one before serves

@@ -27,8 +27,9 @@ func (c *cli) historyCommand() *cobra.Command {
 about what runs: who paused, promoted, aborted. With r5 it tells of that revision: what it changed, how it was carried out,
 and the evidence of its verdict. Times are local.
 
-With -o json, an array, the oldest first, of {number, release, at, by, kind, from, retry, comment, outcome, verdict}; what people
-said is in glint events. Of one revision it is that object with {against, changes, events}: changes as in glint diff, events as in glint events.`,
+With -o json, an array, the oldest first, of {number, release, at, by, kind, from, retry, comment, outcome, verdict}; what
+people said is in glint events. Of one revision it is that object with {against, changes, events}: changes as in glint diff,
+events as in glint events.`,
 		Example: "  glint history\n  glint history r5\n  glint history shop --orders\n  glint history -o json | jq '.[-1].outcome'",
 		Args:    cobra.MaximumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
