@@ -95,9 +95,10 @@ func (j *judge) promotion(c *change) {
 	switch since := c.was.Baking; {
 	case u.Manual:
 		j.bad("%s: would be promoted, and waits for a person's word", c.is.Name)
-	case u.Bake > 0 && since.IsZero():
+	case u.Bake <= 0:
+	case since.IsZero():
 		j.bad("%s: would be promoted without having been baked", c.is.Name)
-	case u.Bake > 0 && c.is.Since.Sub(since) < u.Bake.D():
+	case c.is.Since.Sub(since) < u.Bake.D():
 		j.bad("%s: would be promoted after %s, and bakes for %s", c.is.Name, c.is.Since.Sub(since), u.Bake)
 	}
 }
@@ -107,7 +108,7 @@ func (j *judge) pause(c *change) {
 	if !j.paused() {
 		return
 	}
-	if c.is.Target != c.was.Target {
+	if c.is.Target != c.was.Target && c.is.Target != "" {
 		j.bad("%s: would take up version %s in a pause", c.is.Name, c.is.Target.Short())
 	}
 	if c.was.Phase == glint.Canary && c.is.Phase == glint.RollingTo && c.cautious() {
@@ -118,7 +119,7 @@ func (j *judge) pause(c *change) {
 		versions[m.N] = m.Version
 	}
 	for _, p := range c.members {
-		if p.superseded() && !p.old.Held {
+		if p.superseded() && p.old.Counts() {
 			j.bad("%s.%d: would give way to another version in a pause", c.is.Name, p.m.N)
 		}
 		if v, ok := versions[p.m.For]; ok && !p.had && v != p.m.Version && !c.rejected(v) {

@@ -120,6 +120,8 @@ func TestPromotion(t *testing.T) {
 		{"too short, while rolling", func(s *scene) { short(s); s.old().Phase, s.old().Baking = glint.RollingTo, time.Time{} }, ""},
 		{"never baked", func(s *scene) { s.old().Baking = time.Time{} }, "without having been baked"},
 		{"need not bake", func(s *scene) { s.old().Baking, s.update().Bake = time.Time{}, 0 }, ""},
+		{"bakes for the shortest time", func(s *scene) { s.old().Baking, s.update().Bake = time.Time{}, 1 }, "without having been baked"},
+		{"bakes for a short time", func(s *scene) { s.old().Baking, s.update().Bake = noon, 1 }, "would be promoted after 0s"},
 		{"need not bake, and has for less", func(s *scene) { s.old().Baking, s.update().Bake = noon.Add(1), 0 }, ""},
 		{"waits for a word", func(s *scene) { s.update().Manual = true }, "waits for a person's word"},
 		{"has a word", func(s *scene) { s.update().Manual = true; said(s) }, ""},

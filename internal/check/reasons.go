@@ -83,7 +83,8 @@ func contradicted(p pair) string {
 
 func drifted(p pair) bool {
 	differs := func(want, got string) bool { return want != "" && got != "" && want != got }
-	return p.here && (len(p.inst.Deviations) > 0 || p.inst.Version != p.m.Version || differs(p.m.Address, p.inst.Address) || differs(p.m.Place, p.inst.Place))
+	began := p.old.Held && p.inst.State == glint.Running
+	return p.here && (began || len(p.inst.Deviations) > 0 || p.inst.Version != p.m.Version || differs(p.m.Address, p.inst.Address) || differs(p.m.Place, p.inst.Place))
 }
 
 // expired: expiry is spread over the last part of an age, which begins no sooner than half of it.

@@ -99,7 +99,7 @@ func (j *judge) taken(c *change) {
 	if c.was.Target != "" {
 		j.inTurn(c)
 	}
-	if !j.returning() && c.is.Phase != glint.Canary && c.mustProve() {
+	if !j.returning() && j.after.Kind != glint.KindRollback && c.is.Phase != glint.Canary && c.mustProve() {
 		j.bad("%s: would take up version %s without a canary", c.is.Name, c.is.Target.Short())
 	}
 }

@@ -25,7 +25,8 @@ func (j *judge) routes() {
 // roads: what opens is declared, and a host leads nowhere as long as it could lead somewhere.
 func (j *judge) roads() {
 	b, a := j.before, j.after
-	allowed, declared, was := map[glint.Edge]bool{}, map[glint.Route]bool{}, map[string]glint.Target{}
+	allowed, declared := map[glint.Edge]bool{}, map[glint.Route]bool{}
+	was, named := map[string]glint.Target{}, map[string]bool{}
 	for _, e := range slices.Concat(b.Edges, j.release.Allows) {
 		allowed[e] = true
 	}
@@ -34,6 +35,9 @@ func (j *judge) roads() {
 	}
 	for _, h := range b.Hosts {
 		was[h.Host] = h.To
+	}
+	for _, h := range j.release.Routes {
+		named[h.Host] = true
 	}
 	for _, e := range a.Edges {
 		if !allowed[e] && !j.verdict() {
@@ -48,10 +52,13 @@ func (j *judge) roads() {
 		if !had || j.served(h.To.Service) {
 			continue
 		}
+		if to, ok := j.services[h.To.Service]; ok && to.Instances == 0 && to.Max == 0 {
+			continue // nobody is to take it: so it is declared
+		}
 		if from != h.To && j.served(from.Service) {
 			j.bad("%s would lead to %s, where nobody takes traffic, and %s still does", h.Host, h.To.Service, from.Service)
 		}
-		if c := j.find(from.Service); from == h.To && c != nil && !c.declared && c.could() {
+		if c := j.find(from.Service); from == h.To && named[h.Host] && c != nil && !c.declared && c.could() {
 			j.bad("%s: would take no more traffic, and %s still leads to it", h.To.Service, h.Host)
 		}
 	}

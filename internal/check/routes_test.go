@@ -80,6 +80,7 @@ func TestRoads(t *testing.T) {
 		{"anew", func(s *scene) { empty(s); s.before.Hosts = nil }, ""},
 		{"not", stays, ""},
 		{"not, and nobody stays", func(s *scene) { stays(s); allOut(s) }, "web: would take no more traffic, and shop.localhost still leads to it"},
+		{"not, and nobody stays, for the host goes as well", func(s *scene) { stays(s); allOut(s); s.release.Routes = nil }, ""},
 		{"not, and one stays", func(s *scene) { stays(s); s.tell(1, glint.Surplus); s.tell(2, glint.Surplus) }, ""},
 		{"not, and nobody stays who could", func(s *scene) {
 			stays(s)

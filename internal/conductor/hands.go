@@ -152,12 +152,14 @@ func (h *hands) act(ctx context.Context, a glint.Action) error {
 
 // note remembers a try. After a failure the next comes 100ms later, then twice that, up to 10s. A step that went well
 // and is still asked for, because its effect is not seen yet, is taken again sooner: 10ms, up to 1s.
+// What works now and now does not keeps its pauses growing.
 func (h *hands) note(stack, k string, a glint.Action, err error) {
 	t := h.tried[k]
-	if t == nil || (t.trouble == nil) != (err == nil) {
+	if t == nil {
 		t = &try{stack: stack}
 		h.tried[k] = t
 	}
+	t.trouble = nil
 	first, most := 10*time.Millisecond, time.Second
 	if err != nil {
 		first, most = 100*time.Millisecond, 10*time.Second

@@ -44,20 +44,24 @@ func counting(f glint.Fleet) int {
 // frozen reports whether the fleet stands still in the midst of a rollout: by a person's word, or because a newer version has
 // to wait.
 func (p *planner) frozen(f glint.Fleet) bool {
-	return (p.next.Paused != nil || p.waiting[f.Name]) && p.onTrial(f) && f.Stable != "" && f.Stable != f.Target
+	return (p.next.Paused != nil || p.waiting[f.Name]) && p.onTrial(f)
 }
 
 // places says how many members of each version the fleet is to have.
 func (p *planner) places(s glint.Service, f glint.Fleet) map[glint.Digest]int {
 	switch {
-	case p.frozen(f): // those of the new version there are; the stable one has the other places
-		n := 0
+	case p.frozen(f): // whoever there is stays; the other places are for what has proven itself
+		places, proven := map[glint.Digest]int{}, f.Stable
 		for _, m := range f.Members {
-			if m.Counts() && m.Version == f.Target {
-				n++
+			if m.Counts() {
+				places[m.Version]++
 			}
 		}
-		return map[glint.Digest]int{f.Target: n, f.Stable: max(stable(f), s.Instances-n)}
+		if _, known := f.Templates[proven]; !known {
+			proven = f.Target
+		}
+		places[proven] += max(s.Instances-counting(f), 0)
+		return places
 	case f.Phase == glint.Canary:
 		n := p.canary(s, f)
 		if n == 0 {

@@ -19,8 +19,8 @@ type cause struct {
 // that could stay up must go are found here and nowhere else, because they share one budget.
 func (p *planner) unwanted(s glint.Service, f glint.Fleet) map[int]cause {
 	why, left := map[int]cause{}, p.places(s, f)
-	moments, frozen := lastMoments(s, f, p.have.Stack), p.frozen(f)
-	if frozen && p.next.Paused != nil {
+	moments := lastMoments(s, f, p.have.Stack)
+	if p.next.Paused != nil && p.frozen(f) {
 		p.note(f.Name, glint.Member{}, "its rollout stands still: %s", pausedText(*p.next.Paused))
 	}
 	for _, m := range p.byWorth(f) {
@@ -34,9 +34,7 @@ func (p *planner) unwanted(s glint.Service, f glint.Fleet) map[int]cause {
 		case left[m.Version] > 0:
 			left[m.Version]--
 		case m.Version != f.Target && f.Phase != glint.Emptying && f.Phase != glint.Empty:
-			if !frozen {
-				why[m.N] = cause{glint.Superseded, fmt.Sprintf("r%d wants another version", p.target)}
-			}
+			why[m.N] = cause{glint.Superseded, fmt.Sprintf("r%d wants another version", p.target)}
 		default:
 			why[m.N] = cause{glint.Surplus, fmt.Sprintf("%d wanted", s.Instances)}
 		}
@@ -51,12 +49,17 @@ func (p *planner) flaw(s glint.Service, f glint.Fleet, m glint.Member, moments m
 	last, ages := moments[m.N]
 	if !ages && s.MaxAge > 0 { // a spare: it has no place in the order in which the others grow old
 		last, ages = m.Created.Add(s.MaxAge.D()), true
+		if m.Held { // whom it replaces one day is to have half of a life left
+			last = m.Created.Add(s.MaxAge.D() / 2)
+		}
 	}
 	switch {
 	case m.Version != f.Target && slices.Contains(f.Rejected, m.Version):
 		return cause{glint.RejectedFor, "its version failed"}, true
 	case here && inst.Version != m.Version:
 		return cause{glint.Drifted, "it is not of the version it was made from"}, true
+	case here && m.Address != "" && inst.Address != "" && inst.Address != m.Address:
+		return cause{glint.Drifted, fmt.Sprintf("its address is %s, and was %s", inst.Address, m.Address)}, true
 	case here && len(inst.Deviations) > 0:
 		return cause{glint.Drifted, inst.Deviations[0]}, true
 	case here && inst.Tainted != "":
@@ -248,12 +251,15 @@ func (p *planner) recruit(s glint.Service, f *glint.Fleet, why map[int]cause) {
 	if room <= 0 && len(f.Members) > staying && staying < s.Instances {
 		p.note(f.Name, glint.Member{}, "%d missing; waits until what only one may hold is free", total)
 	}
-	vacancies := vacant(*f, why)
-	take := func() (n int) {
-		if len(vacancies) > 0 {
-			n, vacancies = vacancies[0], vacancies[1:]
+	vacancies, like := vacant(*f, why), p.frozen(*f)
+	take := func(v glint.Digest) int {
+		for i, n := range vacancies {
+			if m, _ := f.Member(n); !like || m.Version == v {
+				vacancies = slices.Delete(vacancies, i, i+1)
+				return n
+			}
 		}
-		return n
+		return 0
 	}
 	for i, v := range []glint.Digest{f.Stable, f.Target} { // what is proven first
 		if i == 0 && v == f.Target || missing[v] <= 0 || p.held(f, v, missing[v]) {
@@ -262,7 +268,7 @@ func (p *planner) recruit(s glint.Service, f *glint.Fleet, why map[int]cause) {
 		for ; missing[v] > 0 && room > 0; missing[v], room = missing[v]-1, room-1 {
 			if v == f.Target {
 				if m := p.letGo(f); m != nil {
-					m.For = take()
+					m.For = take(v)
 					continue
 				}
 			}
@@ -276,7 +282,7 @@ func (p *planner) recruit(s glint.Service, f *glint.Fleet, why map[int]cause) {
 				return
 			}
 			f.Last++
-			f.Members = append(f.Members, glint.Member{N: f.Last, Version: v, Created: p.now, Place: place, For: take()})
+			f.Members = append(f.Members, glint.Member{N: f.Last, Version: v, Created: p.now, Place: place, For: take(v)})
 		}
 	}
 }

@@ -204,7 +204,7 @@ func (p *planner) verdict(s glint.Service, f *glint.Fleet) {
 	if last.N > 0 {
 		because = fmt.Sprintf("%s %s, %d of %d tries", glint.ID{Service: s.Name, N: last.N}.Short(), last.Because, min(f.Failed, tries), tries)
 	}
-	p.reject(s.Name, *f, last, because)
+	p.reject(s.Name, f.Target, last, because)
 }
 
 // maxRejected bounds how many failed versions a fleet remembers, and how many results of a task.
@@ -217,11 +217,11 @@ func (p *planner) proven(f glint.Fleet) bool {
 }
 
 // reject turns the whole stack back to the revision that was last seen to work, if there is one.
-func (p *planner) reject(service string, f glint.Fleet, m glint.Member, because string) {
+func (p *planner) reject(service string, version glint.Digest, m glint.Member, because string) {
 	if p.next.Rejected != nil {
 		return
 	}
-	r := &glint.Rejection{Revision: p.next.Target, Service: service, Version: f.Target, Because: because}
+	r := &glint.Rejection{Revision: p.next.Target, Service: service, Version: version, Because: because}
 	if m.N > 0 {
 		r.Instance = p.next.ID(service, m)
 	}

@@ -35,7 +35,9 @@ type Decision struct {
 func Next(in Intent, have glint.Blueprint, seen glint.Observation, now time.Time) Decision {
 	p := &planner{in: in, have: have, seen: seen, now: now, here: map[string]map[int]*glint.Instance{}, waiting: map[string]bool{}, failed: map[string]bool{}, braked: map[string]bool{}}
 	p.index()
-	p.late()
+	if behind := have.Seen.Sub(seen.At); behind > 0 && behind <= lag {
+		return Decision{Blueprint: have, Wake: now.Add(time.Second), Notes: []glint.Note{{Text: fmt.Sprintf("what was seen is %s older than what was seen before; waits for a newer look", behind)}}}
+	}
 	p.next = have
 	p.next.Number++
 	p.revision()
@@ -63,24 +65,16 @@ func Next(in Intent, have glint.Blueprint, seen glint.Observation, now time.Time
 	p.generation()
 	if unchanged(have, p.next) {
 		p.next = have
-	} else if seen.At.After(have.Seen) || !p.outdated {
+	} else {
 		p.next.Seen = seen.At
 	}
 	return Decision{Blueprint: p.next, Notes: p.notes, Wake: p.wake}
 }
 
-// lag is how far behind a listing may be. One that says it is older than that comes from a clock that was set back.
-const lag = time.Minute
-
-// late takes care of a look that is of an earlier moment than one that was decided on before, as a platform may give whose
-// copies learn of changes at different times: what is not in it may be there all the same.
-func (p *planner) late() {
-	behind := p.have.Seen.Sub(p.seen.At)
-	if p.outdated = behind > 0 && behind <= lag; p.outdated {
-		p.seen.Complete = false
-		p.notes = append(p.notes, glint.Note{Text: "what was seen is older than what was seen before; waits for a newer look"})
-	}
-}
+// lag is how far behind a look may be, as one may be that comes from a platform whose copies learn of changes at different
+// times. It proves nothing: neither what is not there nor who is not ready. One that says it is older than that comes from a
+// clock that was set back.
+const lag = 5 * time.Minute
 
 // unchanged reports whether two blueprints differ in nothing but their number.
 func unchanged(a, b glint.Blueprint) bool {
@@ -95,22 +89,21 @@ func unchanged(a, b glint.Blueprint) bool {
 }
 
 type planner struct {
-	in       Intent
-	have     glint.Blueprint
-	next     glint.Blueprint
-	release  glint.Release // of the revision that this turn carries out
-	target   int           // that revision
-	seen     glint.Observation
-	here     map[string]map[int]*glint.Instance // what was seen of this stack and epoch, by service and number
-	now      time.Time
-	orders   []glint.Order   // those that were not taken up before this turn
-	waiting  map[string]bool // services whose new version has to wait
-	failed   map[string]bool // services of which a member failed in this turn
-	braked   map[string]bool // services whose members all failed at once when this turn began
-	notes    []glint.Note
-	outdated bool // what was seen is older than what was decided on before
-	wake     time.Time
-	busy     bool // some declared fleet is not steady yet
+	in      Intent
+	have    glint.Blueprint
+	next    glint.Blueprint
+	release glint.Release // of the revision that this turn carries out
+	target  int           // that revision
+	seen    glint.Observation
+	here    map[string]map[int]*glint.Instance // what was seen of this stack and epoch, by service and number
+	now     time.Time
+	orders  []glint.Order   // those that were not taken up before this turn
+	waiting map[string]bool // services whose new version has to wait
+	failed  map[string]bool // services of which a member failed in this turn
+	braked  map[string]bool // services whose members all failed at once when this turn began
+	notes   []glint.Note
+	wake    time.Time
+	busy    bool // some declared fleet is not steady yet
 }
 
 // assess takes in what was seen of one service, and may reject its version. The order of the lines is the policy.

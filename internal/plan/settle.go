@@ -27,6 +27,8 @@ func (p *planner) settle(s glint.Service, declared bool, f *glint.Fleet) {
 		case !m.Counts():
 		case m.Version != f.Target:
 			others++
+		case p.unasked(f.Name, m):
+			p.note(f.Name, m, "waits until its health is known")
 		case m.Routed && p.ready(f.Name, m):
 			serving++
 			if m.Created.After(youngest) {

@@ -36,7 +36,10 @@ func (p *planner) keepsWarm(s glint.Service, f glint.Fleet, m glint.Member, w ca
 
 // cool sends off spares that are of no more use. That costs no budget: they take no traffic.
 func (p *planner) cool(s glint.Service, declared bool, f *glint.Fleet) {
-	standbys := 0
+	standbys, wanted := 0, s.Standby
+	if s.Instances == 0 {
+		wanted = 0
+	}
 	for i := range f.Members {
 		m := &f.Members[i]
 		if !m.Stays() || m.Counts() || p.unsure(f.Name, *m) {
@@ -48,8 +51,8 @@ func (p *planner) cool(s glint.Service, declared bool, f *glint.Fleet) {
 			p.dispatch(m, w.reason, w.because)
 		case m.Held && (!declared || m.Version != f.Target):
 			p.dispatch(m, glint.Superseded, "another version is wanted")
-		case m.Held && standbys >= s.Standby:
-			p.dispatch(m, glint.Surplus, fmt.Sprintf("%d standbys wanted", s.Standby))
+		case m.Held && standbys >= wanted:
+			p.dispatch(m, glint.Surplus, fmt.Sprintf("%d standbys wanted", wanted))
 		case m.Held:
 			standbys++
 		case !declared || m.Version != f.Stable && p.onTrial(*f):

@@ -109,11 +109,11 @@ func (p *planner) adopt(s glint.Service, f *glint.Fleet) {
 		}
 	case v != f.Target || idle || again && f.Phase != glint.Steady:
 		p.begin(s, f, v)
-	case p.target != p.have.Target && counting(*f) != f.Wants(s) && !s.Task:
+	case p.target != p.have.Target && f.Phase != glint.Canary && counting(*f) != f.Wants(s) && !s.Task:
 		p.enter(f, p.rollout())
 	}
 	if slices.Contains(f.Rejected, v) && s.Instances > 0 && (!s.Task || wantsRun(*f)) {
-		p.reject(s.Name, *f, glint.Member{}, "it failed before; to try it again: glint apply --retry")
+		p.reject(s.Name, v, glint.Member{}, "it failed before; to try it again: glint apply --retry")
 	}
 }
 
