@@ -193,17 +193,14 @@ func (w *world) spell(name string) {
 	case "unasked":
 		set(&s.Unasked)
 	case "throttle":
-		rate := s.Rate
 		s.Rate = 1
-		w.after(d, func() { s.Rate = rate })
+		w.after(d, func() { s.Rate = w.base.Rate })
 	case "slow boot":
-		boot := s.Boot
 		s.Boot += w.time(0, 10*time.Second)
-		w.after(d, func() { s.Boot = boot })
+		w.after(d, func() { s.Boot = w.base.Boot })
 	case "late":
-		lag := s.Lag
 		s.Lag = w.time(time.Second, 10*time.Second)
-		w.after(d, func() { s.Lag = lag })
+		w.after(d, func() { s.Lag = w.base.Lag })
 	case "stuck plane", "mute plane":
 		if len(s.Planes) == 0 {
 			return

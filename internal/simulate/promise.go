@@ -253,7 +253,7 @@ func (w *world) explains(b *boss, t conductor.Turn) {
 			switch {
 			case !m.Stays() && m.Ending.IsZero() && !told(f.Name, id):
 				w.fail("note", "%s leaves and nobody says for what it waits", id.Short())
-			case m.Counts() && s.MaxAge > 0 && now.Sub(m.Created) > s.MaxAge.D() && !told(f.Name, id):
+			case m.Counts() && m.Seen && s.MaxAge > 0 && now.Sub(m.Created) > s.MaxAge.D() && !told(f.Name, id):
 				w.fail("age", "%s is %s old, more than %s, and nobody says why", id.Short(), now.Sub(m.Created), s.MaxAge)
 			}
 		}
@@ -375,7 +375,7 @@ func (w *world) unsettled(b glint.Blueprint) string {
 			continue
 		}
 		for _, m := range f.Members {
-			if id := b.ID(f.Name, m); !m.Stays() || !m.Seen || f.Failed > 0 && !w.sim.Serves(id) {
+			if id := b.ID(f.Name, m); !m.Stays() || !m.Seen && !m.Held || f.Failed > 0 && !w.sim.Serves(id) {
 				return fmt.Sprintf("%s has still to begin or to end", id.Short())
 			}
 		}

@@ -34,6 +34,7 @@ type world struct {
 	// How this world is.
 	backstop  time.Duration // of its conductors
 	asking    time.Duration // how long it takes to ask an instance whether it is ready
+	most      int           // things that may happen at one moment
 	hints     bool          // conductors are told when something happens
 	slow      int           // percent of steps that begin late
 	hiccup    int           // between how many calls one is held up; 0: never
@@ -43,6 +44,10 @@ type world struct {
 	evils     []evil
 	skew      time.Duration // of the conductors' clock
 	ends      [faults]time.Time
+	base      struct { // how the platform is when nothing befalls it
+		Rate      int
+		Boot, Lag time.Duration
+	}
 
 	people   people
 	promises promises
@@ -67,7 +72,7 @@ type timer struct {
 
 func newWorld(seed uint64, loud bool) *world {
 	w := &world{
-		seed: seed, loud: loud, sim: sim.New(), rng: rand.New(rand.NewPCG(seed, 0x676c696e74)),
+		seed: seed, loud: loud, most: tooMany, sim: sim.New(), rng: rand.New(rand.NewPCG(seed, 0x676c696e74)),
 		stories: map[glint.ID]*life{}, report: newReport(), promises: newPromises(), told: map[string]bool{},
 	}
 	w.sim.Sleep = w.sleep
@@ -115,6 +120,7 @@ func (w *world) draw() {
 		fmt.Fprint(h, w.seed, id.N)
 		return s.Boot + time.Duration(int(h.Sum32()>>8)%(spread+1))*500*time.Millisecond
 	}
+	w.base.Rate, w.base.Boot, w.base.Lag = s.Rate, s.Boot, s.Lag
 	w.hints = w.chance(70)
 	w.backstop = time.Second
 	if w.hints {
@@ -229,12 +235,12 @@ const tooMany = 400
 
 // work does everything that is due.
 func (w *world) work() {
-	for range tooMany {
+	for range w.most {
 		if !w.workOnce() {
 			return
 		}
 	}
-	w.fail("rest", "the loops do not stand still: more than %d turns and steps at one moment", tooMany)
+	w.fail("rest", "the loops do not stand still: more than %d turns and steps at one moment", w.most)
 }
 
 func (w *world) workOnce() bool {
