@@ -75,9 +75,22 @@ func (f *follower) sayCanaries(st api.Status) {
 	}
 }
 
+// waits are the reasons to wait, the pause first; what only says again that there is a pause is left out.
+func waits(st api.Status) (notes []glint.Note) {
+	if st.Paused != nil {
+		notes = append(notes, glint.Note{Text: pausedText(st)})
+	}
+	for _, n := range st.Notes {
+		if st.Paused == nil || !strings.HasSuffix(n.Text, "to go on: glint resume") {
+			notes = append(notes, n)
+		}
+	}
+	return notes
+}
+
 // pausedText says who lets nothing go on, since when and why.
 func pausedText(st api.Status) string {
-	text := fmt.Sprintf("paused by %s, %s ago", clean(st.Paused.By), age(st.SeenAt.Sub(st.Paused.At)))
+	text := fmt.Sprintf("paused by %s at %s", clean(st.Paused.By), st.Paused.At.Local().Format(time.DateTime))
 	if st.Paused.Comment != "" {
 		text += " (" + clean(st.Paused.Comment) + ")"
 	}

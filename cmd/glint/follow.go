@@ -156,10 +156,7 @@ const maxWaits = 6
 // sayWaits says each reason to wait once.
 func (f *follower) sayWaits(st api.Status) {
 	var now []string
-	if st.Paused != nil {
-		now = append(now, pausedText(st))
-	}
-	for _, n := range st.Notes {
+	for _, n := range waits(st) {
 		now = append(now, noteText(n))
 	}
 	if !st.Complete && !st.SeenAt.IsZero() {

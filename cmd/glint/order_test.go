@@ -49,8 +49,12 @@ func TestCanaryText(t *testing.T) {
 func TestPausedText(t *testing.T) {
 	st := at0(api.ServiceStatus{})
 	st.Paused = &glint.Word{By: "ann\x1b[2J", At: noon.Add(-3 * time.Minute), Comment: "lunch"}
-	if got := pausedText(st); got != "paused by ann[2J, 3m ago (lunch); go on: glint resume shop" {
+	if got := pausedText(st); got != "paused by ann[2J at 2030-01-01 11:57:00 (lunch); go on: glint resume shop" {
 		t.Errorf("%q", got)
+	}
+	st.Notes = []glint.Note{{Text: "r2 waits: paused by ann: lunch; to go on: glint resume"}, {Service: "web", Text: "1 missing"}}
+	if got := waits(st); len(got) != 2 || noteText(got[1]) != "web 1 missing" {
+		t.Errorf("waits: %q", got)
 	}
 	st.Services[0].Canary = &api.CanaryStatus{Manual: true, Until: noon, Baking: noon}
 	if waitsForWord(st) {

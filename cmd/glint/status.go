@@ -80,10 +80,7 @@ func (c *cli) showStatus(st api.Status) error {
 	c.say("")
 	c.say("routes   generation %d in force%s", st.Routes.InForce, behind(st.Routes))
 	c.sayPlaces(st)
-	if st.Paused != nil {
-		c.say("waits    %s", pausedText(st))
-	}
-	for _, n := range st.Notes {
+	for _, n := range waits(st) {
 		c.say("waits    %s", noteText(n))
 	}
 	switch {

@@ -104,9 +104,7 @@ func (c *cli) stackAnswer(ctx context.Context, remote *api.Client, stack, last s
 	if err != nil { // it was destroyed: the last verdict is all
 		return last, notes
 	}
-	if st.Paused != nil {
-		notes = append([]glint.Note{{Text: pausedText(st)}}, notes...)
-	}
+	notes = waits(st)
 	switch st.Outcome {
 	case glint.RolledBack:
 		return fmt.Sprintf("r%d was rejected: %s; %s", st.Rejected.Revision, clean(st.Rejected.Because), last), notes

@@ -40,7 +40,7 @@ func (s *server) desk(ctx context.Context, stack string) (d desk, err error) {
 	if n := d.newest(); n.Kind == glint.KindDestroy {
 		return d, notNow("stack %s is being destroyed (r%d, by %s); see glint status", stack, n.Number, n.By)
 	}
-	if d.declared, err = s.Store.Release(ctx, carried(d.head, d.revs).Release); err != nil {
+	if d.declared, err = s.Store.Release(ctx, runs(d.head, d.revs).Release); err != nil {
 		return d, err
 	}
 	d.open, err = s.Store.Orders(ctx, stack)

@@ -175,6 +175,11 @@ func TestPauseAndResume(t *testing.T) {
 	if st := w.status(); st.Ordered != second.ID+1 || st.Paused == nil || st.Paused.Comment != "once more" {
 		t.Errorf("paused: %+v", st)
 	}
+	waits := w.release("v3", 1)
+	w.apply(waits)
+	if st := w.status(); st.Outcome != glint.Waiting || st.Wanted != 3 {
+		t.Errorf("what waits is not wanted yet: %+v", st.Summary)
+	}
 	_, err = pause("again")
 	refused(t, err, api.CodeUnchanged, nil, "paused already (by ann since ", ": once more)", "glint resume")
 	_, err = resume()

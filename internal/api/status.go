@@ -59,7 +59,7 @@ func (s *server) look(ctx context.Context, stack string) (Status, error) {
 		return Status{}, err
 	}
 	newest := revs[len(revs)-1]
-	declared, err := s.Store.Release(ctx, carried(head, revs).Release)
+	declared, err := s.Store.Release(ctx, runs(head, revs).Release)
 	if err != nil {
 		return Status{}, err
 	}
@@ -98,6 +98,14 @@ func carried(head glint.Blueprint, revs []glint.Revision) glint.Revision {
 		return newest // not taken up yet
 	}
 	return revs[head.Target-1]
+}
+
+// runs is the revision by which instances are judged now: while rollouts are paused, a newer one waits to be carried out.
+func runs(head glint.Blueprint, revs []glint.Revision) glint.Revision {
+	if head.Paused != nil && head.Target >= 1 && head.Target <= len(revs) {
+		return revs[head.Target-1]
+	}
+	return carried(head, revs)
 }
 
 // last is what the conductor saw last of this life of the stack.
