@@ -200,7 +200,15 @@ func TestPause(t *testing.T) {
 			s.tell(4, glint.Superseded)
 		}, ""},
 	})
+	play(t, quiet(rolling), []test{
+		{"the warm give way", func(s *scene) {
+			s.warm(1)
+			s.leave(1, s.member(1))
+			s.member(1).Reason = glint.Superseded
+		}, ""},
+	})
 	play(t, quiet(still), []test{
+		{"no target", func(s *scene) { s.fleet().Target = "" }, ""},
 		{"takes up", func(s *scene) {
 			s.service().Template, s.fleet().Target = two, v2
 			s.fleet().Templates = map[glint.Digest]glint.Template{v1: one, v2: two}

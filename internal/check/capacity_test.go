@@ -121,9 +121,9 @@ func TestScale(t *testing.T) {
 		{"as before, outside", func(s *scene) { s.both(func(f *glint.Fleet) { f.Wanted = 9 }) }, ""},
 		{"wanted by nobody", func(s *scene) { s.fleet().Wanted = 4 }, "4 instances would be wanted, and 5 were asked for"},
 		{"the bounds moved", func(s *scene) { s.old().Wanted, s.fleet().Wanted, s.service().Max = 9, 4, 4 }, ""},
-		{"the number is fixed", func(s *scene) { s.service().Min, s.service().Max = 0, 0 }, "and the number is fixed"},
+		{"the number is fixed", func(s *scene) { s.service().Min, s.service().Max = 0, 0 }, "only: 5 instances would be wanted, and the number is fixed"},
 		{"not declared", func(s *scene) { s.release.Services = nil }, ""},
-		{"unready", func(s *scene) { s.unready(2) }, "5 instances would be wanted, and web.2 is not ready"},
+		{"unready", func(s *scene) { s.unready(2); s.unready(3) }, "only: 5 instances would be wanted, and web.2 is not ready"},
 		{"unready, and fewer", func(s *scene) { s.unready(2); s.old().Wanted = 6 }, ""},
 		{"unready, and as many", func(s *scene) {
 			s.unready(2)
@@ -137,8 +137,8 @@ func TestScale(t *testing.T) {
 		{"in a rollout", func(s *scene) {
 			s.both(func(f *glint.Fleet) { f.Templates = map[glint.Digest]glint.Template{v1: one, v2: two} })
 			s.each(2, func(m *glint.Member) { m.Version = v2 })
-			s.inst(2).Version = v2
-		}, "in the middle of a rollout (web.2)"},
+			s.each(3, func(m *glint.Member) { m.Version = v2 })
+		}, "only: 5 instances would be wanted in the middle of a rollout (web.2)"},
 	})
 }
 
@@ -208,6 +208,7 @@ func TestWarm(t *testing.T) {
 	play(t, cool, []test{
 		{"warm and routed", func(s *scene) { s.after.Routes, s.member(1).Routed, s.member(1).Gone = 4, true, 0 }, "is kept warm, and would take traffic"},
 		{"warm before and routed", func(s *scene) { s.warm(1); s.member(1).Routed = true }, "is kept warm, and would take traffic"},
+		{"warm for the shortest time", func(s *scene) { s.update().Warm = 1 }, ""},
 		{"warm as before", func(s *scene) { s.warm(1); s.update().Warm = 0 }, ""},
 		{"never made", func(s *scene) { m := s.join(); m.Version, m.Warm = v1, noon }, "web.5: never ran, and would be kept warm"},
 		{"held", func(s *scene) { s.hold(1); s.after.Routes, s.member(1).Gone = 4, 0 }, "web.1: never ran, and would be kept warm"},

@@ -24,6 +24,12 @@ func (j *judge) chain() {
 	if a.Ordered < b.Ordered {
 		j.bad("order %d would be taken up again after %d", a.Ordered+1, b.Ordered)
 	}
+	if a.Kind != b.Kind && b.Kind != "" && !j.revised() {
+		j.bad("r%d was made by %s, and would have been made by %s", b.Revision, b.Kind, a.Kind)
+	}
+	if !a.Seen.Equal(b.Seen) && !a.Seen.Equal(j.seen.At) {
+		j.bad("it would have been seen at %s, and nobody has looked then", a.Seen)
+	}
 	if a.Paused != nil && !sameWord(a.Paused, b.Paused) && !j.ordered() {
 		j.bad("would be paused, and nobody has said so")
 	}

@@ -21,6 +21,16 @@ func TestChain(t *testing.T) {
 		{"an order taken up", func(s *scene) { s.after.Ordered = 1 }, ""},
 		{"an order taken up twice", func(s *scene) { s.before.Ordered = 1 }, "order 1 would be taken up again after 1"},
 
+		{"a kind of revision", func(s *scene) { s.before.Kind, s.after.Kind = glint.KindApply, glint.KindApply }, ""},
+		{"a kind that was not known", func(s *scene) { s.after.Kind = glint.KindApply }, ""},
+		{"another kind", func(s *scene) { s.before.Kind, s.after.Kind = glint.KindApply, glint.KindRollback }, "r1 was made by apply, and would have been made by rollback"},
+		{"another kind of another", func(s *scene) {
+			s.before.Kind, s.after.Kind, s.after.Revision, s.after.Target = glint.KindApply, glint.KindRollback, 2, 2
+		}, ""},
+		{"a look", func(s *scene) { s.seen.At, s.after.Seen = noon, noon }, ""},
+		{"a look of nobody", func(s *scene) { s.after.Seen = noon }, "seen at 2030-01-01 12:00:00 +0000 UTC, and nobody has looked then"},
+		{"no newer look", func(s *scene) { s.before.Seen, s.after.Seen, s.seen.At = noon, noon, noon.Add(-1) }, ""},
+
 		{"paused by order", func(s *scene) { s.after.Paused, s.after.Ordered = said("ann"), 1 }, ""},
 		{"paused by nobody", func(s *scene) { s.after.Paused = said("ann") }, "nobody has said so"},
 		{"paused as before", func(s *scene) { s.before.Paused, s.after.Paused = said("ann"), said("ann") }, ""},
@@ -92,8 +102,8 @@ func TestStable(t *testing.T) {
 		s.both(func(f *glint.Fleet) { f.Members, f.Done = nil, []glint.Result{{Version: v1, Outcome: o}} })
 	}
 	play(t, serve, []test{
-		{"back", func(s *scene) { s.before.Stable, s.after.Stable, s.after.Target = 2, 1, 1 }, "r1 would be stable instead of r2"},
-		{"not the one that is carried out", func(s *scene) { s.after.Target = 1 }, "r2 would be stable instead of r1, and r1 is being carried out"},
+		{"back", func(s *scene) { s.before.Stable, s.after.Stable, s.after.Target = 3, 2, 2 }, "only: r2 would be stable instead of r3"},
+		{"not the one that is carried out", func(s *scene) { s.after.Target = 1; s.release.Services = nil }, "only: r2 would be stable instead of r1, and r1 is being carried out"},
 		{"lost", func(s *scene) { s.after.Stable = 0 }, "r0 would be stable"},
 		{"lost to a newer one", func(s *scene) { s.after.Stable, s.after.Revision, s.after.Target = 0, 3, 3 }, ""},
 		{"lost with the stack", func(s *scene) { s.after.Stable, s.release.Services = 0, nil }, ""},
@@ -141,10 +151,11 @@ func TestMoment(t *testing.T) {
 	dated := func(s *scene) { s.join() }
 	play(t, still, []test{
 		{"made at another time", func(s *scene) {
-			s.update().Surge = 2
+			s.update().Surge = 3
 			s.join()
 			s.join().Created = late
-		}, "dated 2030-01-01 12:00:01 +0000 UTC, and this step is of 2030-01-01 12:00:00"},
+			s.join().Created = late
+		}, "only: web.5: what happens to it is dated 2030-01-01 12:00:01 +0000 UTC, and this step is of 2030-01-01 12:00:00"},
 		{"left at another time", func(s *scene) { dated(s); s.out(1); s.member(1).Leaving = late }, "web.4: what happens to it is dated"},
 		{"let at another time", func(s *scene) { s.hold(1); dated(s); s.member(1).Held, s.member(1).Let = false, late }, "web.4: what happens to it is dated"},
 		{"out at another time", func(s *scene) { s.gone(1); dated(s); s.member(1).Out = late }, "web.4: what happens to it is dated"},

@@ -16,6 +16,9 @@ import (
 // in seen.
 func Step(before, after glint.Blueprint, release glint.Release, seen glint.Observation) error {
 	j := &judge{before: before, after: after, release: release, seen: seen}
+	if seen.At.Before(before.Seen) && !after.Seen.Equal(seen.At) { // an older look, and not one of a clock that was set back
+		j.seen.Complete = false
+	}
 	j.look()
 	j.chain()
 	j.moment()

@@ -75,6 +75,21 @@ func TestTraffic(t *testing.T) {
 	play(t, still, []test{
 		{"leaves and serves", func(s *scene) { s.out(1); s.member(1).Routed = true }, "would leave and still take traffic"},
 		{"told to go unseen", func(s *scene) { s.tell(1, glint.Lost); s.unsee(1); s.seen.Complete = false }, "without having been seen"},
+		{"told to go, by an older look", func(s *scene) {
+			s.tell(1, glint.Lost)
+			s.unsee(1)
+			s.before.Seen, s.after.Seen, s.seen.At = noon, noon, noon.Add(-1)
+		}, "without having been seen"},
+		{"told to go, by as old a look", func(s *scene) {
+			s.tell(1, glint.Lost)
+			s.unsee(1)
+			s.before.Seen, s.after.Seen, s.seen.At = noon, noon, noon
+		}, ""},
+		{"told to go, by a clock that was set back", func(s *scene) {
+			s.tell(1, glint.Lost)
+			s.unsee(1)
+			s.before.Seen, s.after.Seen, s.seen.At = noon, noon.Add(-1), noon.Add(-1)
+		}, ""},
 		{"told to go, vanished", func(s *scene) { s.tell(1, glint.Lost); s.unsee(1) }, ""},
 		{"told to go before, unseen", func(s *scene) { s.gone(1); s.unsee(1); s.seen.Complete = false }, ""},
 		{"routed", func(s *scene) { s.past(1).Routed = false; s.after.Routes++ }, ""},

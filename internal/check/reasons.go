@@ -111,7 +111,7 @@ func (j *judge) unhealthy(c *change, p pair) string {
 	early := c.declared && !j.verdict() && p.m.Leaving.Sub(p.m.Created) < c.service.Update.StartWithin.D()
 	proving := c.was.Phase == glint.Canary && p.m.Version == c.was.Target
 	switch {
-	case c.service.Task:
+	case c.service.Task || c.is.Task: // the second: what is returned to may not declare it
 		if early {
 			return "its time is not over"
 		}

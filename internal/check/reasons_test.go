@@ -24,7 +24,7 @@ func TestReasons(t *testing.T) {
 	}
 	nothing := func(*scene) {}
 	play(t, still, []test{
-		{"no reason", func(s *scene) { s.out(1); s.member(1).Reason = "" }, "without a reason"},
+		{"no reason", func(s *scene) { s.out(1); s.member(1).Reason = "" }, "only: web.1: would leave without a reason"},
 		{"no reason before", func(s *scene) { s.gone(1); s.each(1, func(m *glint.Member) { m.Reason = "" }) }, "without a reason"},
 		{"no evidence", func(s *scene) { s.out(1); s.member(1).Because = "" }, "web.1: would leave (unhealthy) without evidence"},
 		{"no evidence before", func(s *scene) { s.gone(1); s.each(1, func(m *glint.Member) { m.Because = "" }) }, ""},
@@ -85,6 +85,15 @@ func TestSeenReasons(t *testing.T) {
 		{"not drifted", quit(glint.Drifted, func(*scene) {}), "no deviation was seen"},
 		{"drifted", quit(glint.Drifted, in(func(i *glint.Instance) { i.Deviations = []string{"memory"} })), ""},
 		{"drifted, unseen", quit(glint.Drifted, func(s *scene) { s.unsee(1) }), "no deviation was seen"},
+		{"began by itself", quit(glint.Drifted, func(s *scene) {
+			s.past(1).Held, s.past(1).Routed, s.member(1).Held, s.member(1).Gone = true, false, true, 0
+			s.after.Routes--
+		}), ""},
+		{"still held", quit(glint.Drifted, func(s *scene) {
+			s.past(1).Held, s.past(1).Routed, s.member(1).Held, s.member(1).Gone = true, false, true, 0
+			s.after.Routes--
+			s.inst(1).State = glint.Held
+		}), "no deviation was seen"},
 		{"of another version", quit(glint.Drifted, in(func(i *glint.Instance) { i.Version = v2 })), ""},
 		{"at another address", quit(glint.Drifted, in(func(i *glint.Instance) { i.Address = "10.0.0.2" })), ""},
 		{"at no address", quit(glint.Drifted, in(func(i *glint.Instance) { i.Address = "" })), "no deviation was seen"},

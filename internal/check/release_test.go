@@ -54,8 +54,8 @@ func TestRelease(t *testing.T) {
 		do   func(*glint.Release)
 	}{
 		{"", func(*glint.Release) {}},
-		{"same version", func(r *glint.Release) { r.Format = 99 }},
-		{"stack name", func(r *glint.Release) { r.Stack = "../etc" }},
+		{"release format 99 is not 1: use a CLI and a server of the same version", func(r *glint.Release) { r.Format = 99 }},
+		{"letters, digits and dashes, 30 at most", func(r *glint.Release) { r.Stack = "../etc" }},
 		{"sorted and unique", func(r *glint.Release) { r.Services = append(r.Services, r.Services[web]) }},
 		{"sorted and unique", func(r *glint.Release) { r.Services[db], r.Services[web] = r.Services[web], r.Services[db] }},
 		{"names must be valid", at(db, func(s *glint.Service) { s.Name = "A" })},
@@ -84,6 +84,11 @@ func TestRelease(t *testing.T) {
 		{"not between min = 0 and max = 1", at(web, func(s *glint.Service) { s.Max = 1 })},
 		{"no most", at(web, func(s *glint.Service) { s.Min = 1 })},
 		{"", at(web, func(s *glint.Service) { s.Instances = 99_998 })},
+		{"", func(r *glint.Release) {
+			r.Services[web].Instances = 99_998
+			r.Services = append(r.Services, r.Services[web])
+			r.Services[web+1].Name, r.Services[web+1].Instances = "zoo", 0
+		}},
 		{"100001 instances, more than 100000", at(web, func(s *glint.Service) { s.Instances = 99_999 })},
 		{"100001 instances, more than 100000", at(web, func(s *glint.Service) { s.Min, s.Max = 1, 99_999 })},
 		{"100001 instances, more than 100000", at(web, func(s *glint.Service) { s.Instances, s.Standby = 99_990, 9 })},
@@ -116,12 +121,16 @@ func TestRelease(t *testing.T) {
 		{"", at(web, func(s *glint.Service) { s.MaxAge = 2*minute + 1 })},
 		{"must be longer than start_within", at(web, func(s *glint.Service) { s.MaxAge = 2 * minute })},
 		{"", up(func(u *glint.Update) { u.Canary, u.Bake = 1, hour/2 })},
-		{"must be at most half of max_age", up(func(u *glint.Update) { u.Canary, u.Bake = 1, hour/2+1 })},
+		{"bake 30m0.000000001s must be at most half of max_age (30m)", up(func(u *glint.Update) { u.Canary, u.Bake = 1, hour/2+1 })},
 		{"", at(web, func(s *glint.Service) { s.MaxAge, s.Update.Canary, s.Update.Bake = 0, 1, hour })},
 		{"", up(func(u *glint.Update) { u.Warm = hour - 1 })},
 		{"must be less than max_age", up(func(u *glint.Update) { u.Warm = hour })},
 		{"", at(web, func(s *glint.Service) { s.MaxAge, s.Update.Warm = 0, hour })},
 		{"", at(web, func(s *glint.Service) { s.MaxAge, s.Ageless = 0, "a game" })},
+		{"must be longer than start_within", at(web, func(s *glint.Service) { s.MaxAge = 1 })},
+		{"bake 1ns must be at most", at(web, func(s *glint.Service) { s.MaxAge, s.Update.Canary, s.Update.Bake = 1, 1, 1 })},
+		{"warm 1ns must be less", at(web, func(s *glint.Service) { s.MaxAge, s.Update.Warm = 1, 1 })},
+		{"want one of them", at(web, func(s *glint.Service) { s.MaxAge, s.Ageless = 1, "a game" })},
 		{"want one of them", at(web, func(s *glint.Service) { s.Ageless = "a game" })},
 
 		{"want instances = 1", at(migrate, func(s *glint.Service) { s.Instances = 0 })},
@@ -135,7 +144,7 @@ func TestRelease(t *testing.T) {
 		{"no canary, no standby", at(migrate, func(s *glint.Service) { s.Update.Canary = 1 })},
 		{"no canary, no standby", at(migrate, func(s *glint.Service) { s.Update.Warm = 1 })},
 		{"no canary, no standby", at(migrate, func(s *glint.Service) { s.Standby = 1 })},
-		{"no canary, no standby", at(migrate, func(s *glint.Service) { s.MaxAge = hour })},
+		{"no canary, no standby", at(migrate, func(s *glint.Service) { s.MaxAge = 1 })},
 		{"no canary, no standby", at(migrate, func(s *glint.Service) { s.Ageless = "it ends" })},
 
 		{"after must be sorted and unique (db)", at(web, func(s *glint.Service) { s.After = []string{"migrate", "db"} })},
@@ -144,6 +153,12 @@ func TestRelease(t *testing.T) {
 		{"web → web: each", at(web, func(s *glint.Service) { s.After = []string{"web"} })},
 		{"\ndb → web → migrate → db: each", func(r *glint.Release) {
 			r.Services[db].After, r.Services[web].After = []string{"web"}, []string{"migrate"}
+		}},
+		{"", func(r *glint.Release) { // more ways through it than can ever be walked
+			many(100)(r)
+			for i := 2; i < 100; i++ {
+				r.Services[i].After = []string{r.Services[i-2].Name, r.Services[i-1].Name}
+			}
 		}},
 		{"\nmigrate → web → migrate: each", at(migrate, func(s *glint.Service) { s.After = []string{"db", "web"} })},
 

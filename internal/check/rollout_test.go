@@ -19,6 +19,15 @@ func TestPhase(t *testing.T) {
 		{"bakes", func(s *scene) { s.fleet().Baking = noon }, "would bake without a canary"},
 		{"promoted", func(s *scene) { s.both(func(f *glint.Fleet) { f.Promoted = said }) }, "would bake without a canary"},
 		{"empty with members", func(s *scene) { s.fleet().Phase = glint.Empty }, "would be empty with 3 members"},
+		{"empty with one", func(s *scene) {
+			s.gone(2)
+			s.gone(3)
+			s.forget(3)
+			s.forget(2)
+			s.unsee(3)
+			s.unsee(2)
+			s.fleet().Phase = glint.Empty
+		}, "would be empty with 1 members"},
 		{"empty", func(s *scene) { empty(s); s.fleet().Phase = glint.Empty }, ""},
 		{"emptying", func(s *scene) { s.fleet().Phase = glint.Emptying }, ""},
 		{"returning", func(s *scene) { s.fleet().Phase = glint.Returning }, ""},
@@ -86,13 +95,14 @@ func TestTarget(t *testing.T) {
 			s.both(func(f *glint.Fleet) { f.Templates = map[glint.Digest]glint.Template{v1: one, v2: two, v3: three} })
 			s.each(1, func(m *glint.Member) { m.Version = v3 })
 		}, ""},
-		{"not declared", func(s *scene) { s.release.Services = nil }, "is not declared, and would take up version"},
+		{"not declared", func(s *scene) { s.release.Services = nil }, "only: web: is not declared, and would take up version"},
 		{"another than declared", func(s *scene) { s.service().Template = three }, "which r2 does not declare"},
 		{"none", func(s *scene) { s.fleet().Target = "" }, ""},
 		{"another than declared, and rejected", func(s *scene) { s.reject() }, ""},
 
 		{"with a canary", func(s *scene) { careful(s); s.fleet().Phase = glint.Canary }, ""},
 		{"without the canary", careful, "without a canary"},
+		{"without the canary, by rollback", func(s *scene) { careful(s); s.after.Kind = glint.KindRollback }, ""},
 		{"without the canary, known before", func(s *scene) { careful(s); s.old().Templates = s.fleet().Templates }, ""},
 		{"without the canary, recreate", func(s *scene) { careful(s); s.update().Strategy = glint.Recreate }, ""},
 		{"without the canary, too few", func(s *scene) { s.update().Canary = 3 }, ""},

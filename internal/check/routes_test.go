@@ -64,6 +64,8 @@ func TestRoads(t *testing.T) {
 	}
 	play(t, moving, []test{
 		{"to nobody", empty, "shop.localhost would lead to zoo, where nobody takes traffic, and web still does"},
+		{"to nobody, as declared", func(s *scene) { empty(s); s.service().Instances = 0 }, ""},
+		{"to nobody, where some may be wanted", func(s *scene) { empty(s); s.service().Instances, s.service().Max = 0, 1 }, "where nobody takes traffic"},
 		{"to one that nobody asked", func(s *scene) { s.seen.Instances[zoo].Health.Known = false; empty(s) }, ""},
 		{"to one that takes no traffic", func(s *scene) {
 			s.before.Services[1].Members[0].Routed, s.after.Services[1].Members[0].Routed = false, false
@@ -124,6 +126,11 @@ func TestHolders(t *testing.T) {
 	free := func(s *scene) { s.gone(1); s.forget(1); s.unsee(1); s.after.Volumes = nil }
 	play(t, holding, []test{
 		{"two hold it", func(s *scene) { s.join() }, "2 instances would hold its volume"},
+		{"one begins to hold it", func(s *scene) {
+			s.each(1, func(m *glint.Member) { m.Version = v1 })
+			s.before.Volumes, s.after.Volumes = nil, nil
+			s.join()
+		}, ""},
 		{"two hold it, one told to go", func(s *scene) { s.out(1); s.join() }, "2 instances would hold its volume"},
 		{"two held it", func(s *scene) {
 			s.add(vd)

@@ -34,7 +34,7 @@ type scene struct {
 type test struct {
 	name string
 	do   func(*scene)
-	want string // part of the objection; empty: none
+	want string // part of the objection; empty: none; after "only: ": there is no other
 }
 
 func play(t *testing.T, begin func() *scene, tests []test) {
@@ -44,11 +44,14 @@ func play(t *testing.T, begin func() *scene, tests []test) {
 			s := begin()
 			tt.do(s)
 			err := check.Step(s.before, s.after, s.release, s.seen)
+			want, only := strings.CutPrefix(tt.want, "only: ")
 			switch {
-			case tt.want == "" && err != nil:
+			case want == "" && err != nil:
 				t.Errorf("objects: %v", err)
-			case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
-				t.Errorf("got %v, want %q", err, tt.want)
+			case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+				t.Errorf("got %v, want %q", err, want)
+			case only && strings.Contains(err.Error(), "\n"):
+				t.Errorf("got %v, want nothing but %q", err, want)
 			}
 		})
 	}

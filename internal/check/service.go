@@ -80,7 +80,7 @@ func (r *reviewer) canary() {
 	if u.Canary <= 0 && (u.Manual || u.Bake > 0) {
 		r.bad("bake and promote mean nothing without canary = 1 or more")
 	}
-	if most := r.most(); u.Canary > 0 && most > 0 && u.Canary >= most {
+	if most := r.most(); most > 0 && u.Canary >= most {
 		r.bad("canary = %d is not less than the %d instances beside which it proves itself", u.Canary, most)
 	}
 }

@@ -158,9 +158,10 @@ func TestResults(t *testing.T) {
 		{"failed, unseen", func(s *scene) { s.unsee(1); s.seen.Complete = false; s.ends(glint.Broke) }, ""},
 		{"bored", func(s *scene) { s.ends("bored") }, `nobody knows what it means to come out as "bored"`},
 		{"bored before", func(s *scene) { s.ended("bored") }, ""},
-		{"of a service", func(s *scene) { s.service().Task = false; s.dies(1, 1); s.ends(glint.Broke) }, "is no task, and would have come out as failed"},
+		{"of a service", func(s *scene) { s.service().Task = false; s.ends("bored") }, "only: job: is no task, and would have come out as bored"},
 		{"of nobody", func(s *scene) { s.release.Services = nil; s.dies(1, 1); s.ends(glint.Broke) }, ""},
-		{"of a stranger", func(s *scene) { s.ends(glint.Broke); s.fleet().Done[0].Instance.N = 9 }, "who is none of it"},
+		{"of a stranger", func(s *scene) { s.ends("bored"); s.fleet().Done[0].Instance.N = 9 }, "only: job: version ee7256633323 would have come out as bored by shop/job.9, who is none of it"},
+		{"of a stranger, of no version", func(s *scene) { s.ends(glint.Broke); s.fleet().Done[0].Instance.N, s.fleet().Done[0].Version = 9, "" }, "who is none of it"},
 		{"of another version", func(s *scene) { s.ends(glint.Broke); s.fleet().Done[0].Version = v2 }, "who is none of it"},
 		{"of one that is gone", func(s *scene) { s.gone(1); s.forget(1); s.unsee(1); s.ends(glint.Broke) }, ""},
 		{"of another that is gone", func(s *scene) {

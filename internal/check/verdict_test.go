@@ -34,6 +34,7 @@ func TestRejections(t *testing.T) {
 		{"a task that succeeded", func(s *scene) { task(s, glint.Succeeded) }, "and that would be forgotten"},
 
 		{"with what is needed", func(s *scene) { s.fleet().Rejected = []glint.Digest{v1, v2} }, "version " + v1.Short() + " would be rejected, and r1 needs it"},
+		{"with nothing but what is needed", func(s *scene) { s.fleet().Rejected, s.after.Rejected.Version = []glint.Digest{v1}, "" }, "and r1 needs it"},
 		{"with what is needed, before", func(s *scene) { s.old().Rejected, s.fleet().Rejected = []glint.Digest{v1}, []glint.Digest{v1, v2} }, ""},
 		{"with what is needed by none", func(s *scene) { s.fleet().Rejected, s.service().Instances = []glint.Digest{v1, v2}, 0 }, ""},
 		{"with what is needed, and nothing returns", func(s *scene) {
