@@ -89,11 +89,13 @@ func (p *planner) bake(s glint.Service, f *glint.Fleet) {
 		p.roll(f)
 		return
 	}
-	switch working, broken := p.working(*f); {
+	switch working, broken, left := p.working(*f); {
 	case !f.Baking.IsZero() && broken:
 		if !p.failed[f.Name] && !p.braked[f.Name] {
 			f.Failed++
 		}
+		f.Baking = time.Time{}
+	case working < n && left: // for a reason that does not speak against it
 		f.Baking = time.Time{}
 	case working < n || f.Baking.IsZero() && p.seen.Acked() < p.have.Routes:
 		p.note(f.Name, glint.Member{}, "canary: %d of %d work", working, n)
@@ -127,9 +129,9 @@ func (p *planner) roll(f *glint.Fleet) {
 	p.enter(f, glint.RollingTo)
 }
 
-// working counts the members of the canary that take traffic and can, and says whether one of those that baked cannot any
-// more. What was not seen or not asked is neither.
-func (p *planner) working(f glint.Fleet) (n int, broken bool) {
+// working counts the members of the canary that take traffic and can. It says whether one of those that baked cannot any more,
+// or left for a reason that is not its own. What was not seen or not asked is neither.
+func (p *planner) working(f glint.Fleet) (n int, broken, left bool) {
 	was, _ := p.have.Fleet(f.Name)
 	for _, m := range f.Members {
 		if m.Version != f.Target {
@@ -143,7 +145,9 @@ func (p *planner) working(f glint.Fleet) (n int, broken bool) {
 		case !had || !old.Routed: // it did not bake
 		case old.Stays() && (m.Reason == glint.Lost || m.Reason == glint.Unhealthy), here && inst.State == glint.Running && inst.Health.Known && !inst.Health.Ready:
 			broken = true
+		case !m.Stays() && old.Stays():
+			left = true
 		}
 	}
-	return n, broken
+	return n, broken, left
 }
