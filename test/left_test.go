@@ -105,9 +105,11 @@ func (g *glintUnderTest) find(program string) int {
 // cleanUp ends what a failed script has left, so that the next one begins on a clean host. A script that went well must
 // have cleaned up itself.
 func (g *glintUnderTest) cleanUp(t *testing.T) {
-	for _, r := range g.loads {
-		r.stop()
-		<-r.report
+	if g.users != nil {
+		g.users.end()
+	}
+	if g.hidden != nil {
+		g.hidden.end()
 	}
 	if g.cmd != nil {
 		_ = g.cmd.Process.Kill()

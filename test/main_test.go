@@ -23,8 +23,9 @@ const inside = "GLINT_TEST_NETNS"
 // network any more, and the scripts show that.
 const imagesDir = "GLINT_TEST_IMAGES"
 
-// Where the programs under test are: the glint binary, the shop of the example, one that cannot work, and the checkout.
-var bin, shop, quit, repo string
+// Where the programs under test are: the glint binary, the shop of the example, one that cannot work, one that may go
+// wrong while it is used, and the checkout.
+var bin, shop, quit, moody, repo string
 
 // TestMain runs the tests in a network namespace of their own, so that they disturb nobody and nobody disturbs them.
 func TestMain(m *testing.M) {
@@ -54,8 +55,8 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	repo, bin, shop, quit = root, filepath.Join(dir, "glint"), filepath.Join(dir, "web"), filepath.Join(dir, "quit")
-	for out, pkg := range map[string]string{bin: "./cmd/glint", shop: "./examples/shop/shop", quit: "./test/testdata/quit"} {
+	repo, bin, shop, quit, moody = root, filepath.Join(dir, "glint"), filepath.Join(dir, "web"), filepath.Join(dir, "quit"), filepath.Join(dir, "moody")
+	for out, pkg := range map[string]string{bin: "./cmd/glint", shop: "./examples/shop/shop", quit: "./test/testdata/quit", moody: "./test/testdata/moody"} {
 		build := exec.Command("go", "build", "-o", out, pkg)
 		build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 		if msg, err := build.CombinedOutput(); err != nil {

@@ -2,8 +2,6 @@ package test
 
 import (
 	"bytes"
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,14 +11,11 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
-
-	"github.com/glint-infra/glint/internal/load"
 )
 
 // port is where the public entry of the Glint under test listens, inside the tests' own network namespace.
@@ -30,19 +25,23 @@ const port = "8080"
 const patience = 90 * time.Second
 
 // TestScripts runs testdata/*.txtar against a Glint of their own, one after the other.
+//
+// With GLINT_LONG set, those that can be long are.
 func TestScripts(t *testing.T) {
 	n := 0
+	t.Cleanup(func() { tellTally(t) })
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			n++
-			g := &glintUnderTest{name: fmt.Sprintf("gt%d", n), data: filepath.Join(env.WorkDir, "data"), run: filepath.Join("/run", fmt.Sprintf("glint-test-%d-%d", os.Getpid(), n))}
+			g := &glintUnderTest{name: fmt.Sprintf("g%dt%d", os.Getpid(), n), data: filepath.Join(env.WorkDir, "data"), run: filepath.Join("/run", fmt.Sprintf("glint-test-%d-%d", os.Getpid(), n))}
 			env.Values["glint"] = g
 			env.Setenv("GLINT_SOCKET", filepath.Join(g.run, "glint.sock"))
 			env.Setenv("PATH", filepath.Dir(bin)+string(os.PathListSeparator)+env.Getenv("PATH"))
 			env.Setenv("GLINT", bin)
 			env.Setenv("SHOP", shop)
 			env.Setenv("QUIT", quit)
+			env.Setenv("MOODY", moody)
 			env.Setenv("REPO", repo)
 			env.Defer(func() { g.cleanUp(t) })
 			if err := os.Mkdir(g.data, 0o700); err != nil {
@@ -61,10 +60,18 @@ func TestScripts(t *testing.T) {
 			"await":  cmdAwait,
 			"get":    cmdGet,
 			"load":   cmdLoad,
+			"census": cmdCensus,
+			"hide":   cmdHide,
 			"kill9":  cmdKill9,
 			"clean":  cmdNothingLeft,
 			"pid":    cmdPid,
 			"same":   cmdSame,
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond != "long" {
+				return false, fmt.Errorf("unknown condition %q", cond)
+			}
+			return os.Getenv("GLINT_LONG") != "", nil
 		},
 		RequireExplicitExec: true,
 	})
@@ -75,14 +82,9 @@ type glintUnderTest struct {
 	name, data, run string
 	cmd             *exec.Cmd
 	log             bytes.Buffer
-	loads           map[string]*running
+	users           *users
+	hidden          *hiding
 	args            []string
-}
-
-type running struct {
-	sent   atomic.Int64
-	stop   context.CancelFunc
-	report chan load.Report
 }
 
 func under(ts *testscript.TestScript) *glintUnderTest { return ts.Value("glint").(*glintUnderTest) }
@@ -200,32 +202,6 @@ func cmdGet(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdLoad: load start HOST KEEPALIVE ONESHOT SLOW | load stop AT-LEAST — goes on until that many were sent; every failed
-// request fails the script.
-func cmdLoad(ts *testscript.TestScript, neg bool, args []string) {
-	g := under(ts)
-	if args[0] == "start" {
-		n := func(i int) int { v, err := strconv.Atoi(args[i]); ts.Check(err); return v }
-		ctx, cancel := context.WithCancel(context.Background())
-		r := &running{stop: cancel, report: make(chan load.Report, 1)}
-		mix := load.Mix{Address: "127.0.0.1:" + port, Host: args[1], Path: "/version", Slow: "/slow?ms=2000", KeepAlive: n(2), OneShot: n(3), SlowClients: n(4), Mark: "X-Shop-Version", Pause: time.Millisecond, Sent: &r.sent}
-		go func() { r.report <- load.Run(ctx, mix) }()
-		g.loads = map[string]*running{"": r}
-		return
-	}
-	least, err := strconv.Atoi(args[1])
-	ts.Check(err)
-	r := g.loads[""]
-	within(3*patience, func() bool { return r.sent.Load() >= int64(least) })
-	r.stop()
-	report := <-r.report
-	delete(g.loads, "")
-	ts.Logf("%s", report)
-	if report.Failed > 0 || report.Sent < least {
-		ts.Fatalf("want no failures of at least %d: %s\nthe server says:\n%s", least, report, g.log.String())
-	}
-}
-
 // cmdPid: pid INSTANCE NAME — puts the pid of an instance into a variable.
 func cmdPid(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[1], strconv.Itoa(pidOf(ts, args[0])))
@@ -256,21 +232,13 @@ func cmdSame(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func pidOf(ts *testscript.TestScript, instance string) int {
-	cmd := exec.Command(bin, "ps", "-o", "json")
-	cmd.Dir, cmd.Env = ts.MkAbs("."), []string{"GLINT_SOCKET=" + ts.Getenv("GLINT_SOCKET")}
-	out, err := cmd.Output()
-	ts.Check(err)
-	var all []struct {
-		ID  string `json:"id"`
-		Pid int    `json:"pid"`
-	}
-	ts.Check(json.Unmarshal(out, &all))
+	all := people(ts)
 	for _, in := range all {
-		if strings.HasSuffix(in.ID, "/"+instance) || in.ID == instance {
+		if in.ID == instance {
 			return in.Pid
 		}
 	}
-	ts.Fatalf("no instance %s in %s", instance, out)
+	ts.Fatalf("no instance %s in %v", instance, all)
 	return 0
 }
 

@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -29,7 +28,16 @@ type Mix struct {
 	Pause       time.Duration // of each quick client between two requests
 	Timeout     time.Duration // of one request; 0 means 30s
 	Mark        string        // header of answers to count by value, such as a version
-	Sent        *atomic.Int64 // counts along, for those who wait for a number of requests; may be nil
+	Hear        func(Answer)  // hears of every answer, from many clients at once; may be nil
+}
+
+// An Answer is what came of one request.
+type Answer struct {
+	Kind  string        // of client
+	Mark  string        // the value of Mix.Mark; empty: none, or no answer
+	Begun time.Time     // when the request was sent
+	Took  time.Duration // until the answer was read to its end
+	Err   error         // nil: it is what a user wants
 }
 
 // A Report is what became of the requests.
@@ -91,9 +99,10 @@ func (m Mix) client(ctx context.Context, t *tally, kind, path string, keep bool,
 	for ctx.Err() == nil {
 		begun := time.Now()
 		mark, err := c.request(path, keep)
-		t.add(kind, mark, time.Since(begun), err)
-		if m.Sent != nil {
-			m.Sent.Add(1)
+		took := time.Since(begun)
+		t.add(kind, mark, took, err)
+		if m.Hear != nil {
+			m.Hear(Answer{kind, mark, begun, took, err})
 		}
 		if err != nil {
 			c.drop()

@@ -2,10 +2,12 @@ package load_test
 
 import (
 	"context"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -47,6 +49,41 @@ func TestCountsBadStatus(t *testing.T) {
 	r := run(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }, 20)
 	if r.Failed != r.Sent || r.Sent == 0 || !strings.Contains(r.String(), "status 503") {
 		t.Errorf("%s", r)
+	}
+}
+
+// Whoever listens hears of every answer, good or bad, and can tell when its request was sent.
+func TestHearsEveryAnswer(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Version", "v1")
+		if r.URL.Path == "/slow" {
+			time.Sleep(10 * time.Millisecond)
+			w.WriteHeader(http.StatusBadGateway)
+		}
+	}))
+	defer srv.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	began := time.Now()
+	var mu sync.Mutex
+	heard, bad := map[string]int{}, 0
+	r := load.Run(ctx, load.Mix{Address: srv.Listener.Addr().String(), Path: "/", Slow: "/slow", KeepAlive: 1, OneShot: 1, SlowClients: 1, Mark: "X-Version", Hear: func(a load.Answer) {
+		mu.Lock()
+		defer mu.Unlock()
+		heard[a.Kind]++
+		slow := a.Kind == "slow"
+		if (a.Err != nil) != slow || a.Mark != "v1" || a.Begun.Before(began) || slow && a.Took < 10*time.Millisecond {
+			t.Errorf("%+v", a)
+		}
+		if a.Err != nil {
+			bad++
+		}
+		if len(heard) == 3 && bad >= 3 {
+			cancel()
+		}
+	}})
+	if !maps.Equal(heard, r.ByKind) || bad != r.Failed {
+		t.Errorf("heard of %v, %d bad: %s", heard, bad, r)
 	}
 }
 
