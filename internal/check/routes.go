@@ -85,7 +85,7 @@ func routed(b glint.Blueprint) map[seat]string {
 	all := map[seat]string{}
 	for _, f := range b.Services {
 		for _, m := range f.Members {
-			if m.Routed {
+			if m.Routed && len(f.Templates[m.Version].Ports) > 0 { // nothing is led to who has no port
 				all[seat{f.Name, m.N}] = m.Address
 			}
 		}

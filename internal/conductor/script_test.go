@@ -396,6 +396,8 @@ func parseOption(rel *glint.Release, s *glint.Service, opt string) {
 		s.After = strings.Split(v, ",")
 	case "task":
 		s.Task, s.Template.Ports, s.Template.Health = true, nil, nil
+	case "bare":
+		s.Template.Ports, s.Template.Health = nil, nil
 	case "max_age":
 		s.MaxAge = glint.Duration(d)
 	case "do":

@@ -27,7 +27,7 @@ func Preview(in Intent, have glint.Blueprint, seen glint.Observation, now time.T
 		steps := Actions(d.Blueprint, seen)
 		if d.Blueprint.Number == have.Number && len(steps) == 0 {
 			out := Outcome(have, have.Revision)
-			if d.Wake.IsZero() || out != glint.InProgress && out != glint.RollingBack {
+			if d.Wake.IsZero() || out != glint.InProgress && out != glint.RollingBack || waitsForPerson(in.Releases[have.Target], have, now) {
 				return stages, true
 			}
 			now = d.Wake // only time is waited for, such as the end of a bake
@@ -37,6 +37,14 @@ func Preview(in Intent, have glint.Blueprint, seen glint.Observation, now time.T
 		have, seen = d.Blueprint, obey(in.Releases[d.Blueprint.Target], d.Blueprint, seen, steps, now)
 	}
 	return stages, false
+}
+
+// waitsForPerson reports whether nothing goes on until somebody says a word.
+func waitsForPerson(rel glint.Release, b glint.Blueprint, now time.Time) bool {
+	return b.Paused != nil || slices.ContainsFunc(b.Services, func(f glint.Fleet) bool {
+		s, _ := rel.Service(f.Name)
+		return f.Phase == glint.Canary && s.Update.Manual && !f.Baking.IsZero() && !now.Before(f.Baking.Add(s.Update.Bake.D()))
+	})
 }
 
 // obey is the world after it has done all that it was told, at once and without fault.
