@@ -13,9 +13,9 @@ var noon = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
 
 // The versions of web.
 var (
-	one   = glint.Template{Image: glint.DigestOf([]byte("v1"))}
-	two   = glint.Template{Image: glint.DigestOf([]byte("v2"))}
-	three = glint.Template{Image: glint.DigestOf([]byte("v3"))}
+	one   = glint.Template{Image: glint.DigestOf([]byte("v1")), Ports: []glint.Port{{Name: "http", Number: 80, Protocol: glint.HTTP}}}
+	two   = glint.Template{Image: glint.DigestOf([]byte("v2")), Ports: []glint.Port{{Name: "http", Number: 80, Protocol: glint.HTTP}}}
+	three = glint.Template{Image: glint.DigestOf([]byte("v3")), Ports: []glint.Port{{Name: "http", Number: 80, Protocol: glint.HTTP}}}
 	disk  = glint.Template{Image: glint.DigestOf([]byte("db")), Volumes: []glint.Volume{{Name: "data", Path: "/data"}}}
 	v1    = one.Version()
 	v2    = two.Version()
