@@ -4,7 +4,7 @@ GO := $(shell if command -v go >/dev/null && go env GOVERSION | grep -Eq '^go1\.
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: setup build demo demo-stop test lint bench
+.PHONY: setup build demo demo-stop test test-long lint bench
 
 setup: ## install what Glint needs (Debian packages, Go); says what it does
 	@./scripts/setup
@@ -25,7 +25,12 @@ lint: ## what CI holds the sources to
 	$(GO) run $(STATICCHECK) ./...
 
 test: setup build lint ## everything, on the real platform; needs root
-	$(GO) test -timeout 20m ./...
+	GLINT_TALLY=$(CURDIR)/bin/requests.txt $(GO) test -timeout 40m ./...
+	@cat bin/requests.txt
+
+test-long: setup build ## a million requests, and ten minutes with a max_age of one; about half an hour
+	GLINT_LONG=1 GLINT_TALLY=$(CURDIR)/bin/requests-long.txt $(GO) test -v -count=1 -timeout 3h -run 'TestScripts/^(canary|regenerate|rollback|age|hidden)$$' ./test
+	@cat bin/requests-long.txt
 
 bench: setup build ## figures for docs/performance.md
 	bin/glint bench all
