@@ -35,6 +35,18 @@ func TestCanary(t *testing.T) {
 			s.fleet().Baking = time.Time{}
 		}, ""},
 
+		{"one more, in the place of the canary", func(s *scene) { s.update().Surge = 2; s.join().For = 4 }, ""},
+		{"two more, one in the place of the canary", func(s *scene) { s.update().Surge = 2; s.join().For = 4; s.join() }, "3 of the new version"},
+		{"two more, in the place of the canary", func(s *scene) { s.update().Surge = 2; s.join().For = 4; s.join().For = 4 }, "3 of the new version"},
+		{"one more, in the place of one that leaves", func(s *scene) {
+			s.update().Surge = 2
+			s.out(4)
+			s.join().For = 4
+			s.join()
+			s.fleet().Baking = time.Time{}
+		}, "2 of the new version"},
+		{"one more, in the place of a stable one", func(s *scene) { s.update().Surge = 2; s.join().For = 1 }, "2 of the new version"},
+		{"bakes what is rejected", func(s *scene) { s.out(4); s.reject() }, ""},
 		{"one makes room", func(s *scene) { s.tell(1, glint.Superseded); s.member(1).Because = "r2" }, ""},
 		{"two make room", func(s *scene) {
 			s.update().Unavailable = 2

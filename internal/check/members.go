@@ -6,16 +6,15 @@ import (
 	"github.com/glint-infra/glint"
 )
 
-// numbers: none is given out twice, none is skipped back.
+// numbers: none is given out twice, none is skipped back, and members stand in their order.
 func (j *judge) numbers(c *change) {
 	if c.is.Last < c.was.Last {
 		j.bad("%s: number %d would be given out twice", c.is.Name, c.was.Last)
 	}
-	taken := make(map[int]bool, len(c.members))
-	for _, p := range c.members {
+	for i, p := range c.members {
 		switch {
-		case taken[p.m.N]:
-			j.bad("%s: has number %d twice", c.is.Name, p.m.N)
+		case i > 0 && p.m.N <= c.members[i-1].m.N:
+			j.bad("%s: members must be sorted and unique, and %d follows %d", c.is.Name, p.m.N, c.members[i-1].m.N)
 		case p.m.N > c.is.Last:
 			j.bad("%s: number %d was never given out", c.is.Name, p.m.N)
 		case !p.had && p.m.N <= c.was.Last:
@@ -23,7 +22,6 @@ func (j *judge) numbers(c *change) {
 		case !p.had && !p.m.Stays():
 			j.bad("%s.%d: would be made and told to go at once", c.is.Name, p.m.N)
 		}
-		taken[p.m.N] = true
 	}
 }
 

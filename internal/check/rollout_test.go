@@ -79,8 +79,8 @@ func TestTarget(t *testing.T) {
 		{"of another version", func(s *scene) { s.fleet().Templates[v3] = three; s.join().Version = v3 }, "which nobody wants"},
 		{"of another version, in a pause", func(s *scene) {
 			s.pause()
+			s.both(func(f *glint.Fleet) { f.Templates = map[glint.Digest]glint.Template{v1: one, v2: two, v3: three} })
 			s.fleet().Target, s.service().Template = v1, one
-			s.fleet().Templates[v3] = three
 			s.each(1, func(m *glint.Member) { m.Version = v3 })
 			m := s.join()
 			m.Version, m.For = v3, 1

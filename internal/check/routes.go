@@ -52,7 +52,7 @@ func (j *judge) roads() {
 		if !had || j.served(h.To.Service) {
 			continue
 		}
-		if to, ok := j.services[h.To.Service]; ok && to.Instances == 0 && to.Max == 0 {
+		if c := j.find(h.To.Service); c != nil && c.declared && c.wants == 0 {
 			continue // nobody is to take it: so it is declared
 		}
 		if from != h.To && j.served(from.Service) {

@@ -11,6 +11,13 @@ func TestRoutes(t *testing.T) {
 	edge := glint.Edge{From: "web", To: glint.Target{Service: "db", Port: "sql"}}
 	play(t, still, []test{
 		{"change unnumbered", func(s *scene) { s.out(1); s.after.Routes--; s.member(1).Gone = s.after.Routes }, "within generation 4"},
+		{"change unnumbered, of one that has no port", func(s *scene) {
+			s.both(func(f *glint.Fleet) { f.Templates = map[glint.Digest]glint.Template{v1: one, t1: chore} })
+			s.each(1, func(m *glint.Member) { m.Version = t1 })
+			s.sick(1)
+			s.leave(1, s.member(1))
+			s.member(1).Gone = 4
+		}, ""},
 		{"change", func(s *scene) { s.out(1) }, ""},
 		{"an address changes unnumbered", func(s *scene) { s.member(1).Address = "10.0.0.2" }, "within generation 4"},
 		{"a host moves unnumbered", func(s *scene) { s.after.Hosts, s.release.Routes = []glint.Route{host}, []glint.Route{host} }, "within generation 4"},
@@ -65,7 +72,13 @@ func TestRoads(t *testing.T) {
 	play(t, moving, []test{
 		{"to nobody", empty, "shop.localhost would lead to zoo, where nobody takes traffic, and web still does"},
 		{"to nobody, as declared", func(s *scene) { empty(s); s.service().Instances = 0 }, ""},
-		{"to nobody, where some may be wanted", func(s *scene) { empty(s); s.service().Instances, s.service().Max = 0, 1 }, "where nobody takes traffic"},
+		{"to nobody, where some may be wanted", func(s *scene) { empty(s); s.service().Instances, s.service().Max = 0, 1 }, ""},
+		{"to nobody, where one is wanted", func(s *scene) {
+			empty(s)
+			s.service().Instances, s.service().Max = 0, 1
+			s.before.Services[1].Wanted, s.after.Services[1].Wanted = 1, 1
+		}, "where nobody takes traffic"},
+		{"to nobody, and not declared", func(s *scene) { empty(s); s.release.Services = nil }, "where nobody takes traffic"},
 		{"to one that nobody asked", func(s *scene) { s.seen.Instances[zoo].Health.Known = false; empty(s) }, ""},
 		{"to one that takes no traffic", func(s *scene) {
 			s.before.Services[1].Members[0].Routed, s.after.Services[1].Members[0].Routed = false, false

@@ -17,6 +17,10 @@ var (
 	two   = glint.Template{Image: glint.DigestOf([]byte("v2")), Ports: []glint.Port{{Name: "http", Number: 80, Protocol: glint.HTTP}}}
 	three = glint.Template{Image: glint.DigestOf([]byte("v3")), Ports: []glint.Port{{Name: "http", Number: 80, Protocol: glint.HTTP}}}
 	disk  = glint.Template{Image: glint.DigestOf([]byte("db")), Volumes: []glint.Volume{{Name: "data", Path: "/data"}}}
+	chore = glint.Template{Image: glint.DigestOf([]byte("t1"))}
+	other = glint.Template{Image: glint.DigestOf([]byte("t2"))}
+	t1    = chore.Version()
+	t2    = other.Version()
 	v1    = one.Version()
 	v2    = two.Version()
 	v3    = three.Version()

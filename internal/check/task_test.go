@@ -12,9 +12,11 @@ func job() *scene {
 	s := still()
 	s.before.Services[0].Name, s.after.Services[0].Name, s.release.Services[0].Name = "job", "job", "job"
 	s.both(func(f *glint.Fleet) { f.Members, f.Last, f.Phase, f.Stable = nil, 0, glint.RollingTo, "" })
+	s.both(func(f *glint.Fleet) { f.Target, f.Templates = t1, map[glint.Digest]glint.Template{t1: chore} })
+	s.service().Template = chore
 	s.seen.Instances = nil
 	s.service().Task, s.service().Instances, s.update().Strategy, s.update().Surge = true, 1, glint.Recreate, 0
-	s.add(v1)
+	s.add(t1)
 	s.idle(1)
 	return s
 }
@@ -31,7 +33,7 @@ func done() *scene {
 
 // ends writes down how the version of member 1 came out.
 func (s *scene) ends(o glint.Finish) {
-	s.fleet().Done = []glint.Result{{Version: v1, Instance: s.id(1), At: noon, Outcome: o}}
+	s.fleet().Done = []glint.Result{{Version: t1, Instance: s.id(1), At: noon, Outcome: o}}
 }
 
 // ended has it written down before.
@@ -57,7 +59,7 @@ func TestTask(t *testing.T) {
 		{"after it was lost, by a person's word", func(s *scene) { s.ended(glint.UnknownFinish); s.after.Revision, s.after.Target = 2, 2 }, ""},
 		{"after another version succeeded", func(s *scene) {
 			s.ended(glint.Succeeded)
-			s.both(func(f *glint.Fleet) { f.Done[0].Version = v2 })
+			s.both(func(f *glint.Fleet) { f.Done[0].Version = t2 })
 		}, ""},
 		{"as a service", func(s *scene) { s.service().Task = false; s.ended(glint.Succeeded) }, ""},
 	})
@@ -86,19 +88,19 @@ func TestTask(t *testing.T) {
 		{"that takes traffic", func(s *scene) {
 			runs(s)
 			s.update().Surge = 1
-			s.each(1, func(m *glint.Member) { *m = glint.Member{N: 1, Version: v1, Address: m.Address, Routed: true} })
+			s.each(1, func(m *glint.Member) { *m = glint.Member{N: 1, Version: t1, Address: m.Address, Routed: true} })
 		}, ""},
 		{"twice", func(s *scene) { s.update().Surge = 1; s.join() }, "job.2: would begin beside job.3, which may still be at work"},
 	})
 	had := func(t glint.Template) func(*scene) {
 		return func(s *scene) {
 			runs(s)
-			s.both(func(f *glint.Fleet) { f.Templates = map[glint.Digest]glint.Template{v1: one, t.Version(): t} })
+			s.both(func(f *glint.Fleet) { f.Templates = map[glint.Digest]glint.Template{t1: chore, t.Version(): t} })
 			s.each(1, func(m *glint.Member) { m.Version = t.Version() })
 		}
 	}
 	play(t, beside, []test{
-		{"of another version", had(two), want},
+		{"of another version", had(other), want},
 		{"that had ports", had(glint.Template{Ports: []glint.Port{{Name: "http"}}}), ""},
 		{"that had a health check", had(glint.Template{Health: &glint.Probe{}}), ""},
 		{"that held a volume", had(disk), ""},
@@ -142,7 +144,7 @@ func TestResults(t *testing.T) {
 	}
 	play(t, job, []test{
 		{"twice", func(s *scene) { s.ended(glint.Broke); both(s.fleet().Done[0])(s) }, "would have come out in two ways"},
-		{"two", func(s *scene) { s.ended(glint.Broke); both(glint.Result{Version: v2, Outcome: glint.Broke})(s) }, ""},
+		{"two", func(s *scene) { s.ended(glint.Broke); both(glint.Result{Version: t2, Outcome: glint.Broke})(s) }, ""},
 		{"failed", func(s *scene) { s.dies(1, 1); s.ends(glint.Broke) }, ""},
 		{"failed, and ended well", func(s *scene) { s.dies(1, 0); s.ends(glint.Broke) }, "would have come out as failed, and ended with status 0"},
 		{"failed, for it took too long, and ended well", func(s *scene) {
@@ -160,9 +162,9 @@ func TestResults(t *testing.T) {
 		{"bored before", func(s *scene) { s.ended("bored") }, ""},
 		{"of a service", func(s *scene) { s.service().Task = false; s.ends("bored") }, "only: job: is no task, and would have come out as bored"},
 		{"of nobody", func(s *scene) { s.release.Services = nil; s.dies(1, 1); s.ends(glint.Broke) }, ""},
-		{"of a stranger", func(s *scene) { s.ends("bored"); s.fleet().Done[0].Instance.N = 9 }, "only: job: version ee7256633323 would have come out as bored by shop/job.9, who is none of it"},
+		{"of a stranger", func(s *scene) { s.ends("bored"); s.fleet().Done[0].Instance.N = 9 }, "only: job: version " + t1.Short() + " would have come out as bored by shop/job.9, who is none of it"},
 		{"of a stranger, of no version", func(s *scene) { s.ends(glint.Broke); s.fleet().Done[0].Instance.N, s.fleet().Done[0].Version = 9, "" }, "who is none of it"},
-		{"of another version", func(s *scene) { s.ends(glint.Broke); s.fleet().Done[0].Version = v2 }, "who is none of it"},
+		{"of another version", func(s *scene) { s.ends(glint.Broke); s.fleet().Done[0].Version = t2 }, "who is none of it"},
 		{"of one that is gone", func(s *scene) { s.gone(1); s.forget(1); s.unsee(1); s.ends(glint.Broke) }, ""},
 		{"of another that is gone", func(s *scene) {
 			s.gone(1)
@@ -187,7 +189,7 @@ func TestResults(t *testing.T) {
 	change := func(do func(*glint.Result)) func(*scene) { return func(s *scene) { do(&s.fleet().Done[0]) } }
 	serve := func(s *scene) { forget(s); s.service().Task = false }
 	play(t, ended(glint.Succeeded), []test{
-		{"forgotten", forget, "that version " + v1.Short() + " succeeded would be forgotten"},
+		{"forgotten", forget, "that version " + t1.Short() + " succeeded would be forgotten"},
 		{"forgotten by a revision", retry, "succeeded would be forgotten"},
 		{"forgotten with the task", func(s *scene) { forget(s); s.release.Services = nil }, "succeeded would be forgotten"},
 		{"forgotten by a service", serve, ""},
@@ -195,13 +197,13 @@ func TestResults(t *testing.T) {
 		{"dated", change(func(r *glint.Result) { r.At = noon.Add(time.Second) }), "succeeded would be rewritten"},
 	})
 	play(t, ended(glint.Broke), []test{
-		{"forgotten", forget, "that version " + v1.Short() + " came out as failed would be forgotten"},
+		{"forgotten", forget, "that version " + t1.Short() + " came out as failed would be forgotten"},
 		{"forgotten by a revision", retry, ""},
 		{"forgotten by a service", serve, ""},
 		{"rewritten", change(func(r *glint.Result) { r.Outcome = glint.Succeeded }), "failed would be rewritten"},
 		{"explained", change(func(r *glint.Result) { r.Because = "exited 1" }), ""},
 		{"done by another", func(s *scene) {
-			s.add(v1)
+			s.add(t1)
 			s.idle(2)
 			s.dies(2, 0)
 			change(func(r *glint.Result) { r.Outcome, r.Instance = glint.Succeeded, s.id(2) })(s)
