@@ -32,7 +32,7 @@ func (j *judge) capacity(c *change) {
 
 // floor is the least that must take traffic if it can.
 func floor(c *change) int {
-	if !c.declared || c.service.Update.Strategy == glint.Recreate || c.service.Template.Exclusive() || c.service.Task {
+	if !c.declared || c.service.Update.Strategy == glint.Recreate || c.service.Template.Exclusive() || c.task() {
 		return 0
 	}
 	return max(c.wants-c.service.Update.Unavailable, 0)
@@ -43,7 +43,7 @@ func floor(c *change) int {
 func (j *judge) brake(c *change) {
 	all := 0
 	for _, p := range c.members {
-		if !p.had || !p.old.Counts() {
+		if !p.had || !p.old.Counts() && !p.m.Counts() { // the second: what was kept warm and is wanted again
 			continue
 		}
 		if !p.old.Seen || !p.running() || !p.inst.Health.Known || p.inst.Health.Live || p.inst.Health.Ready {

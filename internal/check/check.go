@@ -78,6 +78,9 @@ type change struct {
 	dropped  []pair // of was, and no longer in is
 }
 
+// task reports whether members run to their end. What is returned to, or what follows, may not declare it.
+func (c *change) task() bool { return c.service.Task || c.is.Task }
+
 // A pair is one member before and after.
 type pair struct {
 	old, m glint.Member

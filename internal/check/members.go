@@ -100,7 +100,7 @@ func (j *judge) traffic(c *change, p pair) {
 	if p.m.Routed && !p.old.Routed && !p.ready() {
 		j.bad("%s.%d: would take traffic and was not seen to be ready", c.is.Name, p.m.N)
 	}
-	if p.m.Seen && !p.old.Seen && !p.ready() && !c.service.Task {
+	if p.m.Seen && !p.old.Seen && !p.ready() && !c.task() {
 		j.bad("%s.%d: would be taken for one that works and was not seen to be ready", c.is.Name, p.m.N)
 	}
 	if p.m.Routed && p.m.Address == "" {

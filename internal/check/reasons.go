@@ -43,7 +43,7 @@ func (j *judge) untrue(c *change, p pair, counted int) string {
 		return j.expired(c, p)
 	case glint.Surplus:
 		// In a canary each version has places of its own.
-		if p.old.Counts() && !c.service.Task && c.is.Phase != glint.Canary && counted <= c.wants {
+		if p.old.Counts() && !c.task() && c.is.Phase != glint.Canary && counted <= c.wants {
 			return "no more are there than are wanted"
 		}
 	case glint.Requested:
@@ -111,7 +111,7 @@ func (j *judge) unhealthy(c *change, p pair) string {
 	early := c.declared && !j.verdict() && p.m.Leaving.Sub(p.m.Created) < c.service.Update.StartWithin.D()
 	proving := c.was.Phase == glint.Canary && p.m.Version == c.was.Target
 	switch {
-	case c.service.Task || c.is.Task: // the second: what is returned to may not declare it
+	case c.task():
 		if early {
 			return "its time is not over"
 		}

@@ -30,7 +30,7 @@ func (j *judge) phase(c *change) {
 			}
 		}
 	}
-	if changed && is.Phase == glint.Steady && c.declared && !c.service.Task {
+	if changed && is.Phase == glint.Steady && c.declared && !c.task() {
 		j.steady(c)
 	}
 	if changed && is.Phase == glint.Canary && !c.cautious() {

@@ -42,7 +42,7 @@ func (j *judge) rejections(c *change) {
 
 // failures: what failed stays failed until somebody works, something new begins, or a person says otherwise.
 func (j *judge) failures(c *change) {
-	if c.is.Failed >= c.was.Failed || c.is.Target != c.was.Target || c.is.Phase != c.was.Phase || c.wants == 0 || c.service.Task || j.revised() || j.verdict() {
+	if c.is.Failed >= c.was.Failed || c.is.Target != c.was.Target || c.is.Phase != c.was.Phase || c.wants == 0 || c.task() || j.revised() || j.verdict() {
 		return
 	}
 	works := func(p pair) bool { return p.m.Version == c.is.Target && p.ready() }

@@ -150,7 +150,11 @@ func (p *planner) relieve(s glint.Service, f *glint.Fleet, why map[int]cause) {
 	for _, c := range order {
 		m := member(f, c.N)
 		w, ok := why[m.N]
-		if !ok || p.unsure(f.Name, *m) {
+		if !ok {
+			continue
+		}
+		if p.unsure(f.Name, *m) {
+			p.note(f.Name, *m, "%s (%s); cannot be seen, waits until its place answers", w.reason, w.because)
 			continue
 		}
 		if p.unasked(f.Name, *m) {

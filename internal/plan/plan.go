@@ -133,6 +133,7 @@ func (p *planner) staff(f *glint.Fleet) {
 	s, declared := p.service(*f)
 	if rejecting := p.target != p.next.Target; rejecting {
 		p.route(s, f)
+		f.Baking, f.Promoted = time.Time{}, nil
 		p.busy = true
 		return
 	}

@@ -96,7 +96,7 @@ func (p *planner) takes(t glint.Target) bool {
 	return n > 0 && (!declared || n >= floor(s))
 }
 
-// standing counts the members that take what is led to t.
+// standing counts the members that take what is led to t, and can, as far as is known.
 func (p *planner) standing(t glint.Target) int {
 	f, _ := p.next.Fleet(t.Service)
 	all, n := ports(f), 0
@@ -105,7 +105,7 @@ func (p *planner) standing(t glint.Target) int {
 		return 0
 	}
 	for _, m := range f.Members {
-		if _, ok := behind(f.Templates[m.Version], all[at]); ok && m.Routed {
+		if _, ok := behind(f.Templates[m.Version], all[at]); ok && m.Routed && (p.ready(f.Name, m) || p.unasked(f.Name, m)) {
 			n++
 		}
 	}
