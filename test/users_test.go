@@ -109,7 +109,8 @@ func cmdLoad(ts *testscript.TestScript, neg bool, args []string) {
 	case "watch":
 		g.users.forget()
 	case "saw":
-		_, count, _ := g.users.seen()
+		var count map[string]int
+		within(patience, func() bool { _, count, _ = g.users.seen(); return sum(count) >= enough })
 		want := slices.Sorted(slices.Values(args[1:]))
 		ts.Logf("answers by version: %v", count)
 		if !slices.Equal(slices.Sorted(maps.Keys(count)), want) {
@@ -199,6 +200,14 @@ func (u *users) change(ts *testscript.TestScript, version string, command []stri
 		ts.Fatalf("users never met version %s only: %v", version, count)
 	}
 	return max(other.Sub(began), 0)
+}
+
+func sum(count map[string]int) int {
+	n := 0
+	for _, c := range count {
+		n += c
+	}
+	return n
 }
 
 // forgetCounts forgets how often versions answered, but not when.
