@@ -65,33 +65,29 @@ type stage struct {
 	t             testing.TB
 	out           *strings.Builder
 	world         *sim.World
-	reach         *reach // through which the conductor acts
 	store         store.Store
 	boss          *conductor.Conductor
 	notes         []string
 	epoch, routes int
 	skew          time.Duration // of the conductor's clock
-	before, after func()        // called once, before or after a look
 }
 
 const stack = "shop"
 
 func newStage(t testing.TB, out *strings.Builder) *stage {
 	s := &stage{t: t, out: out, world: sim.New(), store: paper{mem.New()}}
-	s.reach = &reach{World: s.world, times: map[string]int{}}
 	s.hire()
 	return s
 }
 
 // hire puts a conductor in charge that remembers nothing.
 func (s *stage) hire() {
-	s.boss = conductor.New(conductor.Config{Store: s.store, Platform: s.reach, Balancer: s.reach, Look: s.look, Now: s.now})
+	s.boss = conductor.New(conductor.Config{Store: s.store, Platform: s.world, Balancer: s.world, Look: s.look, Now: s.now})
 }
 
 func (s *stage) now() time.Time { return s.world.Now().Add(s.skew) }
 
 func (s *stage) look(ctx context.Context, b glint.Blueprint) glint.Observation {
-	s.once(&s.before)
 	l, _ := s.world.List(ctx)
 	st, _ := s.world.Status(ctx)
 	o := glint.Observation{At: l.At, Complete: l.Complete, Silent: l.Silent, Places: l.Places, Acks: st.Acks[b.Stack]}
@@ -101,15 +97,7 @@ func (s *stage) look(ctx context.Context, b glint.Blueprint) glint.Observation {
 			o.Instances = append(o.Instances, in)
 		}
 	}
-	s.once(&s.after)
 	return o
-}
-
-func (s *stage) once(f *func()) {
-	if do := *f; do != nil {
-		*f = nil
-		do()
-	}
 }
 
 func (s *stage) head() glint.Blueprint {

@@ -86,7 +86,8 @@ func (b *boss) turn() {
 	}
 }
 
-// look is what observe does, without its goroutines: one listing, one status, and what is known of health.
+// look is what observe does, without its goroutines: one listing, one status, and what is known of health, which is asked
+// beside the instances and is not late when a listing is.
 func (b *boss) look(ctx context.Context, bp glint.Blueprint) glint.Observation {
 	w := b.w
 	w.between(b, "looking")
@@ -106,6 +107,9 @@ func (b *boss) look(ctx context.Context, bp glint.Blueprint) glint.Observation {
 		in.InFlight = st.InFlight[in.ID]
 		if !st.Complete && in.InFlight <= 0 {
 			in.InFlight = -1
+		}
+		if in.State == glint.Running {
+			in.Health = w.sim.Health(in.ID)
 		}
 		if in.State == glint.Running && now.Sub(b.born) < w.asking && now.Sub(in.Started) >= w.asking { // it asks all whom it does not know
 			in.Health = glint.Health{Live: true, Detail: "not asked yet"}

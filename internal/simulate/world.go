@@ -43,11 +43,14 @@ type world struct {
 	can       map[feature]bool
 	evils     []evil
 	skew      time.Duration // of the conductors' clock
+	jumped    time.Time     // when it was set last
 	ends      [faults]time.Time
 	base      struct { // how the platform is when nothing befalls it
 		Rate      int
 		Boot, Lag time.Duration
 	}
+
+	meddle func(*world) // breaks a promise, in tests
 
 	people   people
 	promises promises
@@ -178,7 +181,11 @@ func (w *world) gap() time.Duration {
 
 // pass lets time go by: from one moment at which something happens to the next.
 func (w *world) pass(d time.Duration) {
+	if w.meddle != nil {
+		w.meddle(w)
+	}
 	for end := w.sim.Now().Add(d); ; {
+		w.fading()
 		w.work()
 		w.judge()
 		next := w.next(end)

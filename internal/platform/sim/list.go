@@ -42,15 +42,32 @@ func (w *World) snapshot() glint.Listing {
 			exit.Tail = slices.Clone(exit.Tail)
 			out.Exit = &exit
 		}
-		if in.State == glint.Running && !w.Unasked {
-			out.Health = glint.Health{Known: true, Ready: w.ready(in), Live: !in.sick || word(in.program, 0) == "sick", Vantage: "sim", Detail: "answers"}
-			if !out.Health.Ready {
-				out.Health.Detail = "does not answer"
-			}
+		if in.State == glint.Running {
+			out.Health = w.health(in)
 		}
 		l.Instances = append(l.Instances, out)
 	}
 	return l
+}
+
+// health is what is known of an instance that runs, or was said to.
+func (w *World) health(in *instance) glint.Health {
+	switch {
+	case w.Unasked:
+		return glint.Health{}
+	case in == nil || in.State != glint.Running:
+		return glint.Health{Known: true, Live: true, Vantage: "sim", Detail: "does not answer"}
+	case w.ready(in):
+		return glint.Health{Known: true, Ready: true, Live: true, Vantage: "sim", Detail: "answers"}
+	}
+	return glint.Health{Known: true, Live: !in.sick || word(in.program, 0) == "sick", Vantage: "sim", Detail: "does not answer"}
+}
+
+// Health is what is known of an instance now, however late List is.
+func (w *World) Health(id glint.ID) glint.Health {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.health(w.instances[id])
 }
 
 // late keeps what is there now, and returns what was there a while ago.

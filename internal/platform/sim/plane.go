@@ -235,15 +235,15 @@ func (w *World) Behind(stack string) int {
 }
 
 // Led counts the instances behind a host name that can answer, at the member of the plane where they are fewest; -1: one
-// does not know the name.
-func (w *World) Led(stack, host string) int {
+// does not lead the name there.
+func (w *World) Led(stack string, route glint.Route) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	least := 1 << 30
 	for _, member := range w.planes() {
 		r, up := w.forceAt(stack, member), -1
 		for _, h := range r.Hosts {
-			if h.Host == host {
+			if h == route {
 				up, _ = w.serving(r, h.To.Service)
 			}
 		}
