@@ -6,7 +6,9 @@ package check
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"sort"
 
 	"github.com/glint-infra/glint"
 )
@@ -81,15 +83,21 @@ type change struct {
 // task reports whether members run to their end. What is returned to, or what follows, may not declare it.
 func (c *change) task() bool { return c.service.Task || c.is.Task }
 
-// A pair is one member before and after.
+// A pair is one member before and after. It points at what there is, for there may be many; nobody may change it.
 type pair struct {
-	old, m glint.Member
+	old, m *glint.Member
 	had    bool // it was a member before
-	inst   glint.Instance
+	inst   *glint.Instance
 	here   bool // inst was seen
 }
 
 func (j *judge) bad(format string, args ...any) { j.errs = append(j.errs, fmt.Errorf(format, args...)) }
+
+// What stands for a member that was not there, and for an instance that was not seen.
+var (
+	nobody  = &glint.Member{}
+	nothing = &glint.Instance{}
+)
 
 // look pairs everything before with everything after.
 func (j *judge) look() {
@@ -125,26 +133,46 @@ func (j *judge) look() {
 
 func (j *judge) pairs(c *change) {
 	at := make(map[int]int, len(c.was.Members))
-	for i, m := range c.was.Members {
-		at[m.N] = i
+	for i := range c.was.Members {
+		at[c.was.Members[i].N] = i
 	}
 	kept := make([]bool, len(c.was.Members))
+	seen := j.seenOf(j.after, c.is.Name)
 	c.members = make([]pair, 0, len(c.is.Members))
-	for _, m := range c.is.Members {
-		p := pair{m: m}
-		if i, had := at[m.N]; had {
-			p.old, p.had, kept[i] = c.was.Members[i], true, true
+	for i := range c.is.Members {
+		p := pair{old: nobody, m: &c.is.Members[i]}
+		if k, had := at[p.m.N]; had {
+			p.old, p.had, kept[k] = &c.was.Members[k], true, true
 		}
-		p.inst, p.here = j.seen.Instance(j.after.ID(c.is.Name, m))
+		p.inst, p.here = instance(seen, p.m.N)
 		c.members = append(c.members, p)
 	}
-	for i, m := range c.was.Members {
-		if !kept[i] {
-			p := pair{old: m, had: true}
-			p.inst, p.here = j.seen.Instance(j.before.ID(c.is.Name, m))
+	seen = j.seenOf(j.before, c.is.Name)
+	for i := range c.was.Members {
+		if m := &c.was.Members[i]; !kept[i] {
+			p := pair{old: m, m: m, had: true}
+			p.inst, p.here = instance(seen, m.N)
 			c.dropped = append(c.dropped, p)
 		}
 	}
+}
+
+// seenOf returns what was seen of a service's instances.
+func (j *judge) seenOf(b glint.Blueprint, service string) []glint.Instance {
+	at := func(n int) int {
+		id := glint.ID{Stack: b.Stack, Epoch: b.Epoch, Service: service, N: n}
+		return sort.Search(len(j.seen.Instances), func(i int) bool { return j.seen.Instances[i].ID.Compare(id) >= 0 })
+	}
+	from := at(math.MinInt)
+	return j.seen.Instances[from:max(from, at(math.MaxInt))]
+}
+
+func instance(seen []glint.Instance, n int) (*glint.Instance, bool) {
+	i := sort.Search(len(seen), func(i int) bool { return seen[i].ID.N >= n }) // by index: instances are large
+	if i == len(seen) || seen[i].ID.N != n {
+		return nothing, false
+	}
+	return &seen[i], true
 }
 
 // find returns the change of the named fleet, nil where after has none.

@@ -1,7 +1,6 @@
 package check
 
 import (
-	"maps"
 	"slices"
 
 	"github.com/glint-infra/glint"
@@ -9,16 +8,17 @@ import (
 
 // routes: whoever takes or loses traffic does so in a new generation, and nobody leaves the routes unnoticed.
 func (j *judge) routes() {
-	changed := !maps.Equal(routed(j.before), routed(j.after)) || !slices.Equal(j.before.Hosts, j.after.Hosts) || !slices.Equal(j.before.Edges, j.after.Edges)
-	if changed && j.after.Routes == j.before.Routes {
-		j.bad("routes would change within generation %d", j.after.Routes)
-	}
+	changed := !slices.Equal(j.before.Hosts, j.after.Hosts) || !slices.Equal(j.before.Edges, j.after.Edges)
 	for i := range j.fleets {
 		for _, p := range j.fleets[i].members {
+			changed = changed || j.fleets[i].moved(p)
 			if p.old.Routed && !p.m.Routed && p.m.Gone != j.after.Routes {
 				j.bad("%s.%d: leaves the routes in generation %d, which does not say so", j.fleets[i].is.Name, p.m.N, j.after.Routes)
 			}
 		}
+	}
+	if changed && j.after.Routes == j.before.Routes {
+		j.bad("routes would change within generation %d", j.after.Routes)
 	}
 }
 
@@ -75,22 +75,12 @@ func (c *change) could() bool {
 	return slices.ContainsFunc(c.members, func(p pair) bool { return p.old.Routed && p.able() })
 }
 
-// A seat is who takes traffic.
-type seat struct {
-	service string
-	n       int
-}
-
-func routed(b glint.Blueprint) map[seat]string {
-	all := map[seat]string{}
-	for _, f := range b.Services {
-		for _, m := range f.Members {
-			if m.Routed && len(f.Templates[m.Version].Ports) > 0 { // nothing is led to who has no port
-				all[seat{f.Name, m.N}] = m.Address
-			}
-		}
-	}
-	return all
+// moved reports whether a member takes or loses traffic in this step, or is reached elsewhere. Nothing is led to who has no
+// port.
+func (c *change) moved(p pair) bool {
+	led := func(f *glint.Fleet, m *glint.Member) bool { return m.Routed && len(f.Templates[m.Version].Ports) > 0 }
+	before, after := p.had && led(&c.was, p.old), led(&c.is, p.m)
+	return before != after || after && p.old.Address != p.m.Address
 }
 
 // holders: what only one may hold has one holder.

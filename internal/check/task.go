@@ -120,13 +120,12 @@ func (j *judge) result(c *change, r glint.Result) {
 // who returns the member of that name, before or after.
 func (c *change) who(b glint.Blueprint, id glint.ID) (pair, bool) {
 	for _, p := range c.members {
-		if b.ID(c.is.Name, p.m) == id {
+		if b.ID(c.is.Name, *p.m) == id {
 			return p, true
 		}
 	}
 	for _, p := range c.dropped {
-		if b.ID(c.is.Name, p.old) == id {
-			p.m = p.old
+		if b.ID(c.is.Name, *p.old) == id {
 			return p, true
 		}
 	}
