@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"time"
 
 	"github.com/glint-infra/glint"
@@ -9,7 +10,7 @@ import (
 // needsCanary reports whether a new version must prove itself beside the stable one. What a person returns to has proven
 // itself already, unless it is just about to.
 func (p *planner) needsCanary(s glint.Service, f glint.Fleet, v glint.Digest) bool {
-	return p.canary(s, f) > 0 && v != f.Stable && f.Stable != "" && stable(f) > 0 && (p.in.Head.Kind != glint.KindRollback || v == f.Target && f.Phase == glint.Canary)
+	return p.canary(s, f) > 0 && v != f.Stable && f.Stable != "" && stable(f) > 0 && !slices.Contains(f.Rejected, f.Stable) && (p.in.Head.Kind != glint.KindRollback || v == f.Target && f.Phase == glint.Canary)
 }
 
 // canary is how many members of a new version prove themselves, 0 where none can: all would be the canary then.
