@@ -173,6 +173,7 @@ func (c *Conductor) step(ctx context.Context, stack string, l *loop) (Turn, erro
 			return Turn{}, c.refuse(ctx, have, d.Blueprint, err)
 		}
 		turn.Advanced, turn.Events = true, plan.Story(in, have, d.Blueprint, seen)
+		c.lastWords(ctx, d.Blueprint, turn.Events)
 		step := glint.Step{Stack: stack, Number: d.Blueprint.Number, At: now, Planner: plan.Version, Seen: l.evidence(seen), Changed: changed(have, d.Blueprint), Events: turn.Events, Notes: l.news(d.Notes)}
 		if err := c.cfg.Store.Advance(ctx, d.Blueprint, step); err != nil {
 			return Turn{}, fmt.Errorf("writing down blueprint %d: %w", d.Blueprint.Number, err)
