@@ -1,11 +1,9 @@
 package network
 
 import (
-	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -39,7 +37,7 @@ func CheckFree(addr netip.AddrPort, ours []int) error {
 			return taken(addr, l)
 		}
 	}
-	err := tryListen(addr)
+	err := tryBind(addr)
 	if errors.Is(err, syscall.EADDRINUSE) && len(others) > 0 {
 		return taken(addr, others[0])
 	}
@@ -56,17 +54,20 @@ func taken(addr netip.AddrPort, by listener) error {
 	return fmt.Errorf("%s is taken: %s listens on %s; stop it or choose another address: %w", addr, owner(by.inode), by.addr, glint.ErrInUse)
 }
 
-// tryListen listens for a moment, in the manner of HAProxy.
-func tryListen(addr netip.AddrPort) error {
-	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
-		cerr := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
-		return errors.Join(cerr, err)
-	}}
-	l, err := lc.Listen(context.Background(), "tcp4", addr.String())
+// tryBind takes the address for a moment, in the manner of HAProxy. It does not listen: beside a HAProxy that does, the
+// kernel would give it some of the connections that come meanwhile, and they would be lost.
+func tryBind(addr netip.AddrPort) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
-	return l.Close()
+	defer unix.Close(fd)
+	for _, option := range []int{unix.SO_REUSEADDR, unix.SO_REUSEPORT} {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, option, 1); err != nil {
+			return err
+		}
+	}
+	return unix.Bind(fd, &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()})
 }
 
 type listener struct {
