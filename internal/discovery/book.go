@@ -124,7 +124,7 @@ func (b *Book) write() (err error) {
 	if err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(b.path), ".addresses-") // made 0600
+	tmp, err := os.OpenFile(b.path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // what a crash leaves is used again
 	if err != nil {
 		return err
 	}

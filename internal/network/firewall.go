@@ -171,10 +171,11 @@ func (f *Firewall) save() error {
 	return nil
 }
 
-// WriteFile replaces a file as a whole, with mode 0600: a reader, or a crash, finds the old content or the new.
+// WriteFile replaces a file as a whole, with mode 0600: a reader, or a crash, finds the old content or the new. One caller
+// at a time may write a file. A crash may leave PATH.new beside it, which the next call uses again.
 func WriteFile(path string, content []byte) error {
 	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".new-*")
+	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}

@@ -241,8 +241,8 @@ func (p *Proxy) end() error {
 }
 
 func (p *Proxy) removeFiles() error {
-	names := []string{"master.sock", "master.pid", "haproxy.cfg", "haproxy.log", "candidate.cfg", "jail/services", "jail/public"}
-	maps, _ := filepath.Glob(p.path("routes-*.map"))
+	names := []string{"master.sock", "master.pid", "haproxy.cfg", "haproxy.cfg.new", "haproxy.log", "candidate.cfg", "candidate.cfg.new", "master.pid.new", "jail/services", "jail/public"}
+	maps, _ := filepath.Glob(p.path("routes-*.map*")) // also what a crash left half written
 	for _, m := range maps {
 		names = append(names, filepath.Base(m))
 	}

@@ -221,7 +221,7 @@ func (p *Proxy) write(r rendering) error {
 
 // sweep removes routes that no configuration names any more.
 func (p *Proxy) sweep(r rendering) {
-	maps, _ := filepath.Glob(p.path("routes-*.map"))
+	maps, _ := filepath.Glob(p.path("routes-*.map*"))
 	for _, m := range maps {
 		if filepath.Base(m) != r.mapName {
 			_ = os.Remove(m) // tried again after the next reload
