@@ -18,7 +18,7 @@ func (j *judge) canary(c *change) {
 
 // beside: target and stable version keep the places that each of them has.
 func (j *judge) beside(c *change) {
-	target, joined, stable, replaced, relieved := 0, 0, 0, 0, map[int]bool{}
+	target, joined, stable, replaced, relieved := 0, 0, 0, 0, map[int]struct{}{}
 	for _, p := range c.members {
 		switch p.m.Version {
 		case c.is.Target:
@@ -28,7 +28,7 @@ func (j *judge) beside(c *change) {
 			if p.joins() {
 				joined++
 				if place, _ := c.is.Member(p.m.For); place.Counts() && place.Version == c.is.Target {
-					relieved[place.N] = true // it goes as soon as this one is ready
+					relieved[place.N] = struct{}{} // it goes as soon as this one is ready
 				}
 			}
 		case c.is.Stable:

@@ -78,7 +78,6 @@ func (j *judge) scale(c *change) {
 	switch {
 	case s.Max == 0:
 		j.bad("%s: %d instances would be wanted, and the number is fixed", is.Name, is.Wanted)
-		return
 	case is.Wanted < s.Min || is.Wanted > s.Max:
 		j.bad("%s: %d instances would be wanted, outside of %d to %d", is.Name, is.Wanted, s.Min, s.Max)
 	case is.Wanted != within(is.Asked) && is.Wanted != within(was.Wanted):

@@ -103,7 +103,7 @@ func TestStable(t *testing.T) {
 	}
 	play(t, serve, []test{
 		{"back", func(s *scene) { s.before.Stable, s.after.Stable, s.after.Target = 3, 2, 2 }, "only: r2 would be stable instead of r3"},
-		{"not the one that is carried out", func(s *scene) { s.after.Target = 1; s.release.Services = nil }, "only: r2 would be stable instead of r1, and r1 is being carried out"},
+		{"not the one that is carried out", func(s *scene) { s.after.Target = 1; s.service().Template = two }, "only: r2 would be stable instead of r1, and r1 is being carried out"},
 		{"lost", func(s *scene) { s.after.Stable = 0 }, "r0 would be stable"},
 		{"lost to a newer one", func(s *scene) { s.after.Stable, s.after.Revision, s.after.Target = 0, 3, 3 }, ""},
 		{"lost with the stack", func(s *scene) { s.after.Stable, s.release.Services = 0, nil }, ""},

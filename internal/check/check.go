@@ -44,7 +44,7 @@ func (j *judge) fleet(c *change) {
 	j.reasons(c)
 	j.spares(c)
 	j.places(c)
-	j.grace(c)
+	j.kept(c)
 	j.capacity(c)
 	j.brake(c)
 	j.scale(c)

@@ -114,8 +114,11 @@ func (j *judge) traffic(c *change, p pair) {
 	}
 }
 
-// grace: how long requests may take to finish is what a person has declared.
-func (j *judge) grace(c *change) {
+// kept: what is kept of a service for when it is no longer declared is what a person has declared.
+func (j *judge) kept(c *change) {
+	if c.is.Task != c.was.Task && !(c.declared && c.is.Task == c.service.Task) && !j.verdict() {
+		j.bad("%s: whether it is a task would change, and nobody has declared so", c.is.Name)
+	}
 	if c.is.Grace != c.was.Grace && !(c.declared && c.is.Grace == c.service.Update.Grace) && !j.verdict() {
 		j.bad("%s: its grace would be %s, which nobody has declared", c.is.Name, c.is.Grace)
 	}

@@ -23,6 +23,7 @@ func TestNumbers(t *testing.T) {
 		{"old number again", func(s *scene) { s.before.Services[0].Last = 4; s.join() }, "number 4 would be given out twice"},
 		{"number twice", func(s *scene) { s.fleet().Members = append(s.fleet().Members, *s.member(3)) }, "members must be sorted and unique, and 3 follows 3"},
 		{"numbers out of order", func(s *scene) { m := s.fleet().Members; m[1], m[2] = m[2], m[1] }, "members must be sorted and unique, and 2 follows 3"},
+		{"numbers out of order at once", func(s *scene) { m := s.fleet().Members; m[0], m[1] = m[1], m[0] }, "members must be sorted and unique, and 1 follows 2"},
 		{"made to go", func(s *scene) { m := s.join(); m.Leaving, m.Reason, m.Because = noon, glint.Lost, "x" }, "web.4: would be made and told to go at once"},
 		{"template lost", func(s *scene) { s.fleet().Templates = nil }, "nobody knows any more"},
 		{"template changed", func(s *scene) { s.fleet().Templates = map[glint.Digest]glint.Template{v1: two} }, "would mean something else"},
@@ -111,9 +112,15 @@ func TestTraffic(t *testing.T) {
 		{"grace as declared", func(s *scene) { s.fleet().Grace, s.update().Grace = hour, hour }, ""},
 		{"grace invented", func(s *scene) { s.fleet().Grace = second }, "its grace would be 1s, which nobody has declared"},
 		{"grace as before", func(s *scene) { s.update().Grace = second }, ""},
+		{"a task now, as declared", func(s *scene) { s.fleet().Task, s.service().Task = true, true }, ""},
+		{"a task now", func(s *scene) { s.fleet().Task = true }, "whether it is a task would change"},
+		{"a task before", func(s *scene) { s.both(func(f *glint.Fleet) { f.Task = true }) }, ""},
+		{"a task of nobody", func(s *scene) { s.fleet().Task, s.release.Services = true, nil }, "whether it is a task would change"},
+		{"no task of nobody", func(s *scene) { s.old().Task, s.release.Services = true, nil }, "whether it is a task would change"},
 		{"grace of nobody", func(s *scene) { s.fleet().Grace, s.update().Grace, s.release.Services = 0, 0, nil }, "its grace would be 0s"},
 	})
 	play(t, rolling, []test{
+		{"a task of the rejected", func(s *scene) { s.reject(); s.fleet().Task = true }, ""},
 		{"grace of the rejected", func(s *scene) { s.reject(); s.fleet().Grace = second }, ""},
 	})
 }

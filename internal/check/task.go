@@ -9,7 +9,7 @@ import (
 // task: a task runs once, one at a time, and how it came out is written down before its instance goes.
 func (j *judge) task(c *change) {
 	j.results(c)
-	if !c.service.Task {
+	if !c.task() {
 		return
 	}
 	for _, p := range c.members {
@@ -55,7 +55,7 @@ func clean(p pair) bool {
 
 // finished returns why a member has not finished its task; empty if it has.
 func finished(c *change, p pair) string {
-	if c.declared && !c.service.Task {
+	if !c.task() {
 		return "it is no task"
 	}
 	if r, ok := c.is.Result(p.m.Version); !ok || r.Outcome != glint.Succeeded {
@@ -77,9 +77,9 @@ func (j *judge) results(c *change) {
 	for _, old := range c.was.Done {
 		r, kept := c.is.Result(old.Version)
 		switch {
-		case old.Outcome == glint.Succeeded && !kept && (c.service.Task || !c.declared):
+		case old.Outcome == glint.Succeeded && !kept && (c.task() || !c.declared):
 			j.bad("%s: that version %s succeeded would be forgotten", c.is.Name, old.Version.Short())
-		case old.Outcome != glint.Succeeded && !kept && !j.revised() && c.service.Task:
+		case old.Outcome != glint.Succeeded && !kept && !j.revised() && c.task():
 			j.bad("%s: that version %s came out as %s would be forgotten", c.is.Name, old.Version.Short(), old.Outcome)
 		case kept && old.Outcome == glint.Succeeded && r != old:
 			j.bad("%s: that version %s succeeded would be rewritten", c.is.Name, old.Version.Short())
@@ -91,7 +91,7 @@ func (j *judge) results(c *change) {
 
 // result: somebody is said to have ended in this step.
 func (j *judge) result(c *change, r glint.Result) {
-	if c.declared && !c.service.Task {
+	if !c.task() {
 		j.bad("%s: is no task, and would have come out as %s", c.is.Name, r.Outcome)
 		return
 	}

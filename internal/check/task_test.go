@@ -12,7 +12,9 @@ func job() *scene {
 	s := still()
 	s.before.Services[0].Name, s.after.Services[0].Name, s.release.Services[0].Name = "job", "job", "job"
 	s.both(func(f *glint.Fleet) { f.Members, f.Last, f.Phase, f.Stable = nil, 0, glint.RollingTo, "" })
-	s.both(func(f *glint.Fleet) { f.Target, f.Templates = t1, map[glint.Digest]glint.Template{t1: chore} })
+	s.both(func(f *glint.Fleet) {
+		f.Task, f.Target, f.Templates = true, t1, map[glint.Digest]glint.Template{t1: chore}
+	})
 	s.service().Template = chore
 	s.seen.Instances = nil
 	s.service().Task, s.service().Instances, s.update().Strategy, s.update().Surge = true, 1, glint.Recreate, 0
@@ -29,6 +31,12 @@ func done() *scene {
 	s.member(1).Reason = glint.Finished
 	s.ends(glint.Succeeded)
 	return s
+}
+
+// serve makes a service of it.
+func (s *scene) serve() {
+	s.service().Task = false
+	s.both(func(f *glint.Fleet) { f.Task = false })
 }
 
 // ends writes down how the version of member 1 came out.
@@ -61,7 +69,7 @@ func TestTask(t *testing.T) {
 			s.ended(glint.Succeeded)
 			s.both(func(f *glint.Fleet) { f.Done[0].Version = t2 })
 		}, ""},
-		{"as a service", func(s *scene) { s.service().Task = false; s.ended(glint.Succeeded) }, ""},
+		{"as a service", func(s *scene) { s.serve(); s.ended(glint.Succeeded) }, ""},
 	})
 	// beside is a task whose instance has been told to go, and which begins with another.
 	beside := func() *scene {
@@ -83,7 +91,7 @@ func TestTask(t *testing.T) {
 			s.old().Last = 2
 			s.old().Members = append(s.old().Members, *s.member(2))
 		}, ""},
-		{"that is a service", func(s *scene) { runs(s); s.service().Task = false }, ""},
+		{"that is a service", func(s *scene) { runs(s); s.serve() }, ""},
 		{"that was a service with traffic", func(s *scene) { runs(s); s.each(1, func(m *glint.Member) { m.Gone = 1 }) }, ""},
 		{"that takes traffic", func(s *scene) {
 			runs(s)
@@ -126,15 +134,17 @@ func TestFinished(t *testing.T) {
 		{"without a result", func(s *scene) { s.fleet().Done = nil }, "would leave as finished, and nothing says that it succeeded"},
 		{"with a failure", func(s *scene) { s.fleet().Done[0].Outcome = glint.Broke }, "nothing says that it succeeded"},
 		{"of nobody", func(s *scene) { s.release.Services = nil }, ""},
+		{"of nobody, and never a task", func(s *scene) { s.serve(); s.release.Services, s.fleet().Done = nil, nil }, "it is no task"},
+		{"of what was a task", func(s *scene) { s.service().Task = false }, ""},
 		{"of nobody, without a result", func(s *scene) { s.release.Services, s.fleet().Done = nil, nil }, "nothing says that it succeeded"},
-		{"of a service", func(s *scene) { s.service().Task, s.fleet().Done = false, nil }, "it is no task"},
+		{"of a service", func(s *scene) { s.serve(); s.fleet().Done = nil }, "it is no task"},
 
 		{"lost, without a word", lost, "job.1: has succeeded, and would leave without a word of it"},
 		{"lost, with a failure", func(s *scene) { lost(s); s.ended(glint.Broke) }, "would leave without a word of it"},
 		{"lost, with a word", func(s *scene) { s.member(1).Reason = glint.Lost }, ""},
 		{"lost, and it failed", func(s *scene) { lost(s); s.dies(1, 1) }, ""},
 		{"lost before", func(s *scene) { lost(s); *s.past(1) = *s.member(1) }, ""},
-		{"lost, a service", func(s *scene) { lost(s); s.service().Task = false }, ""},
+		{"lost, a service", func(s *scene) { lost(s); s.serve() }, ""},
 	})
 }
 
@@ -160,7 +170,7 @@ func TestResults(t *testing.T) {
 		{"failed, unseen", func(s *scene) { s.unsee(1); s.seen.Complete = false; s.ends(glint.Broke) }, ""},
 		{"bored", func(s *scene) { s.ends("bored") }, `nobody knows what it means to come out as "bored"`},
 		{"bored before", func(s *scene) { s.ended("bored") }, ""},
-		{"of a service", func(s *scene) { s.service().Task = false; s.ends("bored") }, "only: job: is no task, and would have come out as bored"},
+		{"of a service", func(s *scene) { s.serve(); s.ends("bored") }, "only: job: is no task, and would have come out as bored"},
 		{"of nobody", func(s *scene) { s.release.Services = nil; s.dies(1, 1); s.ends(glint.Broke) }, ""},
 		{"of a stranger", func(s *scene) { s.ends("bored"); s.fleet().Done[0].Instance.N = 9 }, "only: job: version " + t1.Short() + " would have come out as bored by shop/job.9, who is none of it"},
 		{"of a stranger, of no version", func(s *scene) { s.ends(glint.Broke); s.fleet().Done[0].Instance.N, s.fleet().Done[0].Version = 9, "" }, "who is none of it"},
@@ -187,12 +197,14 @@ func TestResults(t *testing.T) {
 	forget := func(s *scene) { s.fleet().Done = nil }
 	retry := func(s *scene) { forget(s); s.after.Revision, s.after.Target = 2, 2 }
 	change := func(do func(*glint.Result)) func(*scene) { return func(s *scene) { do(&s.fleet().Done[0]) } }
-	serve := func(s *scene) { forget(s); s.service().Task = false }
+	serve := func(s *scene) { forget(s); s.serve() }
 	play(t, ended(glint.Succeeded), []test{
 		{"forgotten", forget, "that version " + t1.Short() + " succeeded would be forgotten"},
 		{"forgotten by a revision", retry, "succeeded would be forgotten"},
 		{"forgotten with the task", func(s *scene) { forget(s); s.release.Services = nil }, "succeeded would be forgotten"},
 		{"forgotten by a service", serve, ""},
+		{"forgotten by what was a task", func(s *scene) { forget(s); s.service().Task = false }, "succeeded would be forgotten"},
+		{"forgotten by nobody", func(s *scene) { serve(s); s.release.Services = nil }, "succeeded would be forgotten"},
 		{"rewritten", change(func(r *glint.Result) { r.Outcome = glint.Broke }), "succeeded would be rewritten"},
 		{"dated", change(func(r *glint.Result) { r.At = noon.Add(time.Second) }), "succeeded would be rewritten"},
 	})
