@@ -213,7 +213,7 @@ const maxRejected = 16
 // proven reports whether the fleet's target is what the stable revision asks for, and was seen to work.
 func (p *planner) proven(f glint.Fleet) bool {
 	stable, ok := p.in.Releases[p.next.Stable].Service(f.Name)
-	return p.next.Stable != 0 && ok && f.Stable == f.Target && stable.Template.Version() == f.Target
+	return p.next.Stable != 0 && ok && f.Stable == f.Target && versionIn(f, stable.Template) == f.Target
 }
 
 // reject turns the whole stack back to the revision that was last seen to work, if there is one.

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -94,7 +95,7 @@ func (p *planner) adopt(s glint.Service, f *glint.Fleet) {
 		return
 	}
 	f.Grace, f.Task = s.Update.Grace, s.Task
-	v := s.Template.Version()
+	v := versionIn(*f, s.Template)
 	again := p.in.Head.Retry && p.next.Revision > p.have.Revision
 	if again {
 		f.Rejected = nil
@@ -164,7 +165,7 @@ func (p *planner) waits(s glint.Service, f *glint.Fleet) bool {
 func (p *planner) done(name string) bool {
 	s, _ := p.release.Service(name)
 	f, _ := p.have.Fleet(name)
-	return f.Phase == glint.Steady && f.Target == s.Template.Version()
+	return f.Phase == glint.Steady && f.Target == versionIn(f, s.Template)
 }
 
 // rollout names the phase of a change: forward, or back to what worked.
@@ -208,9 +209,20 @@ func (p *planner) allReady(f glint.Fleet, n int) bool {
 		return false
 	}
 	for _, m := range f.Members {
-		if m.Counts() && p.ready(f.Name, m) {
+		if m.Counts() {
 			n--
+		}
+		if m.Counts() && !p.ready(f.Name, m) {
+			return false
 		}
 	}
 	return n <= 0
+}
+
+// versionIn names a template. Nearly always it is that of the fleet's target, and to compare is cheaper than to hash.
+func versionIn(f glint.Fleet, t glint.Template) glint.Digest {
+	if target, ok := f.Templates[f.Target]; ok && reflect.DeepEqual(t, target) {
+		return f.Target
+	}
+	return t.Version()
 }
