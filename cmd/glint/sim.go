@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -60,6 +61,7 @@ With -o json: {worlds, rested, steps, blueprints, virtual, counts, findings [{se
 }
 
 func (c *cli) simWorlds(ctx context.Context, o simulation) error {
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // worlds are small, and there are many
 	fmt.Fprintf(c.Stderr, "seeds %d to %d\n", o.seed, o.seed+uint64(o.worlds)-1)
 	r := simulate.Run(ctx, simulate.Config{First: o.seed, Worlds: o.worlds, Workers: o.workers, KeepGoing: o.keepGoing, Progress: func(r simulate.Report) {
 		fmt.Fprintf(c.Stderr, "%d of %d worlds, %d decisions, %s, %d found\n", r.Worlds, o.worlds, r.Steps, seconds(r.Took), len(r.Findings))

@@ -22,6 +22,7 @@ type boss struct {
 	name        string
 	c           *conductor.Conductor
 	born        time.Time
+	skew        time.Duration // of its clock, beside what all clocks differ by
 	dead        bool
 	turning     bool
 	at          time.Time // of its next turn
@@ -44,6 +45,9 @@ func (w *world) hire() *boss {
 		},
 		Launches: 1 << 20, Backstop: w.backstop,
 	})
+	if w.mood.two && w.hired > 1 {
+		b.skew = one(w, 0, 0, 250*time.Millisecond, -250*time.Millisecond, 2*time.Second, -2*time.Second)
+	}
 	w.bosses = append(w.bosses, b)
 	return b
 }
@@ -55,7 +59,7 @@ func (w *world) fall(b *boss) {
 	w.steps = slices.DeleteFunc(w.steps, func(s begun) bool { return s.boss == b })
 }
 
-func (b *boss) now() time.Time { return b.w.sim.Now().Add(b.w.skew) }
+func (b *boss) now() time.Time { return b.w.sim.Now().Add(b.w.skew + b.skew) }
 
 // poke asks for a turn soon.
 func (b *boss) poke(in time.Duration) {

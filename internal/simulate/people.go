@@ -138,7 +138,23 @@ func (w *world) declare() {
 	if err := check.Release(rel); err != nil {
 		w.fail("admission", "the world asks for what no server admits: %v", err)
 	}
+	if w.chance(10) {
+		w.preview(rel)
+	}
 	w.revise(glint.Revision{Kind: glint.KindApply, Retry: w.chance(15)}, rel)
+}
+
+// preview has a person ask what would happen: the answer has an end.
+func (w *world) preview(rel glint.Release) {
+	b := w.bosses[len(w.bosses)-1]
+	if b.turning {
+		return
+	}
+	w.count("feature", "preview")
+	stages, rests, err := b.c.Preview(context.Background(), glint.Revision{Stack: stack, Kind: glint.KindApply, By: "ann"}, rel)
+	if err == nil && !rests {
+		w.fail("preview", "what would happen has no end: %d stages", len(stages))
+	}
 }
 
 // join adds a service that is not declared yet.

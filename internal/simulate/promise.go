@@ -84,7 +84,7 @@ func (w *world) declaredNow(b glint.Blueprint) {
 func (w *world) judge() {
 	if harm := w.sim.Harm(); len(harm) > w.promises.harm {
 		line := harm[w.promises.harm]
-		hurried := strings.Contains(line, "told to end") && w.sim.Now().Sub(w.jumped) < 10*time.Second // by a clock that was set forward
+		hurried := strings.Contains(line, "told to end") && (w.mood.two || w.sim.Now().Sub(w.jumped) < 10*time.Second) // by clocks that differ
 		if w.promises.harm++; !hurried {
 			w.fail("harm", "users noticed: %s", line)
 		}
@@ -95,6 +95,9 @@ func (w *world) judge() {
 	}
 	for _, f := range b.Services {
 		w.judgeFloor(b, f)
+		if w.promises.resting {
+			w.judgeAge(b, f)
+		}
 	}
 	w.judgeHosts(b)
 }
@@ -118,6 +121,25 @@ func (w *world) judgeFloor(b glint.Blueprint, f glint.Fleet) {
 		h.floor = h.promised
 		if down == 0 {
 			clear(h.hit)
+		}
+	}
+}
+
+// judgeAge: once nothing befalls the world any more nobody grows older than he may, but for the time that it takes to
+// put others in the places of all.
+func (w *world) judgeAge(b glint.Blueprint, f glint.Fleet) {
+	rel, _ := w.releaseOf(b.Target)
+	s, _ := rel.Service(f.Name)
+	if s.MaxAge == 0 {
+		return
+	}
+	sim := w.sim
+	one := sim.Make + sim.Boot + 2*time.Second + 2*(sim.Ack+2*time.Second) + w.asking + sim.Lag + 2*s.Update.Grace.D() + 4*w.backstop
+	most := s.MaxAge.D() + time.Duration(len(f.Members)+1)*one
+	for _, m := range f.Members {
+		in, _, here := sim.Look(b.ID(f.Name, m))
+		if old := sim.Now().Sub(in.Created); here && !m.Held && old > most && b.Rejected == nil {
+			w.fail("age", "%s is %s old, of %s, and all that it takes is %s for each", b.ID(f.Name, m).Short(), old, s.MaxAge, one)
 		}
 	}
 }
@@ -253,7 +275,10 @@ func (w *world) ages(b glint.Blueprint) bool {
 // turned is told of every turn that ended well.
 func (w *world) turned(b *boss, t conductor.Turn) {
 	for _, a := range t.Actions {
-		w.tell("  %s does: %s", b.name, actionText(a))
+		if text := actionText(a); w.loud && !w.told[text] { // once; what is not seen to be done is done again
+			w.told[text] = true
+			w.tell("  %s does: %s", b.name, text)
+		}
 		if a.Verb == glint.Destroy && a.Reason == "" {
 			w.fail("reason", "%s is destroyed without a reason", a.ID)
 		}

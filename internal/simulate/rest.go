@@ -41,6 +41,9 @@ func (w *world) peace() {
 	}
 	w.promises.resting = true
 	w.pass(w.time(time.Minute, 5*time.Minute) * time.Duration(w.mood.patience))
+	if w.aging() && w.chance(25) {
+		w.pass(w.time(0, 10*time.Minute) * time.Duration(w.mood.patience))
+	}
 	if why := w.restless(); why != "" && !w.aging() {
 		w.fail("oscillation", "what was at rest is no more: %s", why)
 	}
@@ -117,7 +120,7 @@ func (w *world) unsettled(b glint.Blueprint) string {
 			continue
 		}
 		for _, m := range f.Members {
-			if id := b.ID(f.Name, m); !m.Stays() || !m.Seen && !m.Held || f.Failed > 0 && !w.sim.Serves(id) {
+			if id := b.ID(f.Name, m); !m.Stays() || !m.Seen && !m.Held || task(f.Name) || f.Failed > 0 && !w.sim.Serves(id) {
 				return fmt.Sprintf("%s has still to begin or to end", id.Short())
 			}
 		}
