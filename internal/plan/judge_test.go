@@ -131,7 +131,9 @@ func TestStart(t *testing.T) {
 		s.young(v1)
 		return s
 	}
-	age := func(s *scene, age time.Duration) { s.member(4).Created, s.inst(4).Created = noon.Add(-age), noon.Add(-age) }
+	age := func(s *scene, age time.Duration) {
+		s.member(4).Created, s.inst(4).Created = noon.Add(-age), noon.Add(-age)
+	}
 	play(t, begin, []turn{
 		{"there is time", func(s *scene) {}, `
 			wake: +50s`},
@@ -531,7 +533,10 @@ func TestVerdict(t *testing.T) {
 			web: failed=3 rejected=[x1 x2 x3 x4 x5 x6 x7 x8 x9 x10 x11 x12 x13 x14 x15 v2] retry=+2s
 			web.4: because="exited 1" gone=5 leaving=noon reason=lost routed=-
 			do: route`},
-		{"rejected before", func(s *scene) { s.fleet().Rejected = []glint.Digest{v2}; s.have.Rejected = &glint.Rejection{Revision: 2} }, `
+		{"rejected before", func(s *scene) {
+			s.fleet().Rejected = []glint.Digest{v2}
+			s.have.Rejected = &glint.Rejection{Revision: 2}
+		}, `
 			stack: routes=5
 			web: failed=3 retry=+2s
 			web.4: because="exited 1" gone=5 leaving=noon reason=lost routed=-
@@ -755,7 +760,9 @@ func TestDismiss(t *testing.T) {
 			do: route
 			note web.4: drains: 2 in flight, until 12:00:29 at the latest
 			wake: +29s`},
-		{"it is being destroyed", func(s *scene) { s.member(4).Out, s.member(4).Ending = noon.Add(-3*time.Second), noon.Add(-2*time.Second) }, `
+		{"it is being destroyed", func(s *scene) {
+			s.member(4).Out, s.member(4).Ending = noon.Add(-3*time.Second), noon.Add(-2*time.Second)
+		}, `
 			do: destroy web.4`},
 		{"it is gone", func(s *scene) { s.unsee(4) }, `
 			web.4: is forgotten`},
@@ -819,7 +826,9 @@ func TestLook(t *testing.T) {
 			do: route
 			do: create web.4`},
 		{"of another stack", func(s *scene) { s.see(glint.Instance{ID: glint.ID{Stack: "bank", Epoch: "e", Service: "web", N: 9}}) }, ``},
-		{"of another life", func(s *scene) { s.see(glint.Instance{ID: glint.ID{Stack: "shop", Epoch: "d", Service: "web", N: 1}, State: glint.Dead}) }, `
+		{"of another life", func(s *scene) {
+			s.see(glint.Instance{ID: glint.ID{Stack: "shop", Epoch: "d", Service: "web", N: 1}, State: glint.Dead})
+		}, `
 			note web.1: is of another life of this stack (epoch d), and is left alone; the stack cannot end while it is there`},
 		{"what does not work is passed on", func(s *scene) {
 			s.seen.Troubles = []glint.Trouble{{Verb: glint.Create, ID: s.id(2), Text: "no space"}, {Verb: glint.Publish, Text: "refused"}}

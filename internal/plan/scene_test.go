@@ -374,3 +374,10 @@ func (s *scene) order(o glint.Order) {
 func (s *scene) pause() {
 	s.have.Paused = &glint.Word{By: "ann", At: noon.Add(-time.Minute)}
 }
+
+func next(s *scene) plan.Decision { return plan.Next(s.in, s.have, s.seen, s.now) }
+
+// noted reports whether a note holds a text.
+func noted(d plan.Decision, text string) bool {
+	return slices.ContainsFunc(d.Notes, func(n glint.Note) bool { return strings.Contains(n.Text, text) })
+}
