@@ -234,60 +234,77 @@ const maxAsked = 32
 // recruit gives places to standbys, and gives out numbers for the members that are missing, as far as surge allows.
 func (p *planner) recruit(s glint.Service, f *glint.Fleet, why map[int]cause) {
 	missing := p.missing(s, *f, why)
-	total, at := 0, p.chooser(*f)
+	r := &recruiting{at: p.chooser(*f), vacancies: vacant(*f, why), alike: p.frozen(*f)}
 	for _, n := range missing {
-		total += max(n, 0)
+		r.missing += max(n, 0)
 	}
-	if total == 0 {
-		p.hold(s, f, at)
+	if r.missing == 0 {
+		p.hold(s, f, r.at)
 		return
 	}
-	staying, asked := counting(*f), 0
+	staying := counting(*f)
+	r.room = s.Instances + max(s.Update.Surge, 0) - staying
+	if oldFirst(s) {
+		r.room = s.Instances - len(f.Members) // what only one may hold must be free first
+	}
+	if r.room <= 0 && len(f.Members) > staying && staying < s.Instances {
+		p.note(f.Name, glint.Member{}, "%d missing; waits until what only one may hold is free", r.missing)
+	}
 	for _, m := range f.Members {
 		if _, here := p.instance(f.Name, m); m.Stays() && !here && !m.Seen {
-			asked++
+			r.asked++
 		}
 	}
-	room := s.Instances + max(s.Update.Surge, 0) - staying
-	if oldFirst(s) {
-		room = s.Instances - len(f.Members) // what only one may hold must be free first
+	if f.Stable != f.Target { // what is proven first
+		p.enlist(f, f.Stable, missing[f.Stable], r)
 	}
-	if room <= 0 && len(f.Members) > staying && staying < s.Instances {
-		p.note(f.Name, glint.Member{}, "%d missing; waits until what only one may hold is free", total)
+	p.enlist(f, f.Target, missing[f.Target], r)
+}
+
+// recruiting is what one turn of a fleet's recruiting goes by.
+type recruiting struct {
+	missing   int   // of all versions
+	room      int   // how many may join
+	asked     int   // how many the platform was asked for and has not shown yet
+	vacancies []int // numbers of those whose place is free
+	alike     bool  // who takes a place must be of the version that had it
+	at        *chooser
+}
+
+// vacancy takes the place of somebody; 0: of nobody.
+func (r *recruiting) vacancy(f glint.Fleet, version glint.Digest) int {
+	for i, n := range r.vacancies {
+		if m, _ := f.Member(n); !r.alike || m.Version == version {
+			r.vacancies = slices.Delete(r.vacancies, i, i+1)
+			return n
+		}
 	}
-	vacancies, like := vacant(*f, why), p.frozen(*f)
-	take := func(v glint.Digest) int {
-		for i, n := range vacancies {
-			if m, _ := f.Member(n); !like || m.Version == v {
-				vacancies = slices.Delete(vacancies, i, i+1)
-				return n
+	return 0
+}
+
+// enlist has up to n members of a version join.
+func (p *planner) enlist(f *glint.Fleet, version glint.Digest, n int, r *recruiting) {
+	if n <= 0 || p.held(f, version, n) {
+		return
+	}
+	for ; n > 0 && r.room > 0; n, r.room = n-1, r.room-1 {
+		if version == f.Target {
+			if m := p.letGo(f); m != nil {
+				m.For = r.vacancy(*f, version)
+				continue
 			}
 		}
-		return 0
-	}
-	for i, v := range []glint.Digest{f.Stable, f.Target} { // what is proven first
-		if i == 0 && v == f.Target || missing[v] <= 0 || p.held(f, v, missing[v]) {
-			continue
+		if r.asked++; r.asked > maxAsked {
+			p.note(f.Name, glint.Member{}, "%d missing; waits until the platform has accepted those it was asked for, %d at a time", r.missing, maxAsked)
+			return
 		}
-		for ; missing[v] > 0 && room > 0; missing[v], room = missing[v]-1, room-1 {
-			if v == f.Target {
-				if m := p.letGo(f); m != nil {
-					m.For = take(v)
-					continue
-				}
-			}
-			if asked++; asked > maxAsked {
-				p.note(f.Name, glint.Member{}, "%d missing; waits until the platform has accepted those it was asked for, %d at a time", total, maxAsked)
-				return
-			}
-			place, ok := at.next()
-			if !ok {
-				p.note(f.Name, glint.Member{}, "%d missing; no place takes new instances", total)
-				return
-			}
-			f.Last++
-			f.Members = append(f.Members, glint.Member{N: f.Last, Version: v, Created: p.now, Place: place, For: take(v)})
+		place, ok := r.at.next()
+		if !ok {
+			p.note(f.Name, glint.Member{}, "%d missing; no place takes new instances", r.missing)
+			return
 		}
+		f.Last++
+		f.Members = append(f.Members, glint.Member{N: f.Last, Version: version, Created: p.now, Place: place, For: r.vacancy(*f, version)})
 	}
 }
 
