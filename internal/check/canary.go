@@ -8,6 +8,9 @@ import (
 
 // canary: a new version takes no more places than it was given until it has proven itself.
 func (j *judge) canary(c *change) {
+	if j.verdict() {
+		return // the release that was carried out until now is not at hand: what it was allowed is not known
+	}
 	if c.is.Phase == glint.Canary && c.declared {
 		j.beside(c)
 	}
@@ -44,7 +47,7 @@ func (j *judge) beside(c *change) {
 	if joined > 0 && target-len(relieved) > most {
 		j.bad("%s: %d of the new version, and the canary is %d", c.is.Name, target, most)
 	}
-	if why := j.unbaked(c); why != "" && !c.is.Baking.IsZero() && !j.verdict() {
+	if why := j.unbaked(c); why != "" && !c.is.Baking.IsZero() && !j.revised() { // a newer release may want a larger canary: it begins anew in the next step
 		j.bad("%s: would bake, and %s", c.is.Name, why)
 	}
 	if replaced > 0 && stable < c.wants-most {

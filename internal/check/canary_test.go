@@ -46,6 +46,7 @@ func TestCanary(t *testing.T) {
 			s.fleet().Baking = time.Time{}
 		}, "2 of the new version"},
 		{"one more, in the place of a stable one", func(s *scene) { s.update().Surge = 2; s.join().For = 1 }, "2 of the new version"},
+		{"more, of what is rejected", func(s *scene) { s.add(v2); s.reject(); s.update().Canary = 0; s.tell(1, glint.Superseded) }, ""},
 		{"bakes what is rejected", func(s *scene) { s.out(4); s.reject() }, ""},
 		{"one makes room", func(s *scene) { s.tell(1, glint.Superseded); s.member(1).Because = "r2" }, ""},
 		{"two make room", func(s *scene) {
@@ -89,6 +90,9 @@ func TestBake(t *testing.T) {
 		{"begins", begins, ""},
 		{"begins unready", func(s *scene) { begins(s); s.unready(4) }, "would bake, and 0 of 1 of its canary work"},
 		{"begins unasked", func(s *scene) { begins(s); s.inst(4).Health = glint.Health{} }, "would bake, and 0 of 1"},
+		{"goes on, and a larger one is declared", func(s *scene) {
+			s.update().Canary, s.after.Revision, s.after.Target = 2, 3, 3
+		}, ""},
 		{"begins again unasked", func(s *scene) { s.old().Baking = noon; s.inst(4).Health = glint.Health{} }, "would bake, and 0 of 1"},
 		{"begins unrouted", func(s *scene) { begins(s); s.idle(4) }, "would bake, and 0 of 1"},
 		{"begins with one of two", func(s *scene) { begins(s); s.update().Canary = 2 }, "would bake, and 1 of 2"},
@@ -118,6 +122,7 @@ func TestPromotion(t *testing.T) {
 		{"too short, by an order before", func(s *scene) { short(s); said(s) }, ""},
 		{"too short, to steady", func(s *scene) { short(s); s.fleet().Phase = glint.Steady }, "would be promoted after"},
 		{"too short, and rejected", func(s *scene) { short(s); s.reject(); s.fleet().Phase = glint.Returning }, ""},
+		{"too short, for what is rejected", func(s *scene) { short(s); s.reject() }, ""},
 		{"too short, and another is taken up", func(s *scene) {
 			short(s)
 			s.after.Revision, s.after.Target, s.service().Template = 3, 3, three
@@ -163,6 +168,10 @@ func TestPromotion(t *testing.T) {
 			s.old().Phase = glint.RollingTo
 			s.both(func(f *glint.Fleet) { f.Stable = "" })
 		}, "would begin a canary that is not declared, or beside nothing"},
+		{"begins, and is rejected", func(s *scene) {
+			s.old().Phase, s.update().Canary, s.fleet().Baking = glint.RollingTo, 0, time.Time{}
+			s.reject()
+		}, ""},
 		{"begins where none is declared", func(s *scene) { s.old().Phase, s.update().Canary = glint.RollingTo, 0 }, "would begin a canary"},
 		{"is not declared any more", func(s *scene) { s.update().Canary = 0 }, ""},
 	})

@@ -187,6 +187,11 @@ func TestSpares(t *testing.T) {
 			s.join().Held = true
 		}, ""},
 		{"fewer declared", func(s *scene) { s.service().Standby = 0 }, ""},
+		{"another standby, of what is rejected", func(s *scene) {
+			s.join().Held = true
+			s.before.Stable, s.after.Stable = 0, 0
+			s.after.Rejected = &glint.Rejection{Revision: 1, Because: "x"}
+		}, ""},
 		{"none declared", func(s *scene) { s.service().Standby = 0; s.join().Held = true }, "2 standbys, more than 0"},
 	})
 }
@@ -221,6 +226,12 @@ func TestWarm(t *testing.T) {
 		{"not declared", func(s *scene) { s.update().Warm = 0 }, "its service does not say so"},
 		{"recreate", func(s *scene) { s.update().Strategy = glint.Recreate }, "its service does not say so"},
 		{"a task", func(s *scene) { s.service().Task = true }, "its service does not say so"},
+		{"rejected in this step", func(s *scene) { s.reject(); s.update().Warm = 0 }, ""},
+		{"wanted and rejected in this step", func(s *scene) {
+			s.reject()
+			s.fleet().Rejected, s.after.Rejected.Version = nil, ""
+			s.each(1, func(m *glint.Member) { m.Version = v2 })
+		}, "and its version is wanted"},
 		{"wanted", func(s *scene) {
 			s.each(1, func(m *glint.Member) { m.Version = v2 })
 		}, "and its version is wanted"},

@@ -43,7 +43,7 @@ func (j *judge) untrue(c *change, p pair, counted int) string {
 		return j.expired(c, p)
 	case glint.Surplus:
 		// In a canary each version has places of its own.
-		if p.old.Counts() && !c.task() && c.is.Phase != glint.Canary && counted <= c.wants {
+		if p.old.Counts() && !c.task() && c.is.Phase != glint.Canary && counted <= c.wants && !j.verdict() {
 			return "no more are there than are wanted"
 		}
 	case glint.Requested:

@@ -62,6 +62,11 @@ func TestReasons(t *testing.T) {
 	play(t, rolling, []test{
 		{"superseded", func(s *scene) { s.tell(1, glint.Superseded) }, ""},
 		{"rejected, and no more wanted", func(s *scene) { s.tell(1, glint.RejectedFor) }, ""},
+		{"surplus for the one that was rejected", func(s *scene) {
+			s.reject()
+			s.service().Instances, s.update().Unavailable = 4, 2
+			s.tell(1, glint.Surplus)
+		}, ""},
 		{"expired for the one that was rejected", func(s *scene) { s.reject(); s.tell(1, glint.Expired) }, ""},
 	})
 }

@@ -30,10 +30,10 @@ func (j *judge) phase(c *change) {
 			}
 		}
 	}
-	if changed && is.Phase == glint.Steady && c.declared && !c.task() {
+	if changed && is.Phase == glint.Steady && c.declared && !c.task() && !j.verdict() {
 		j.steady(c)
 	}
-	if changed && is.Phase == glint.Canary && !c.cautious() {
+	if changed && is.Phase == glint.Canary && !c.cautious() && !j.verdict() {
 		j.bad("%s: would begin a canary that is not declared, or beside nothing", is.Name)
 	}
 }

@@ -37,6 +37,7 @@ func TestPhase(t *testing.T) {
 	})
 	play(t, rolling, []test{
 		{"steady with others", func(s *scene) { s.fleet().Phase = glint.Steady }, "web.1 is of another version"},
+		{"steady with others, and rejected", func(s *scene) { s.reject(); s.fleet().Phase = glint.Steady }, ""},
 		{"steady with others before", func(s *scene) { s.both(func(f *glint.Fleet) { f.Phase = glint.Steady }) }, ""},
 		{"a canary that is not declared", func(s *scene) { s.fleet().Phase = glint.Canary }, "that is not declared, or beside nothing"},
 	})

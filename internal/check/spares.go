@@ -15,7 +15,7 @@ func (j *judge) spares(c *change) {
 			}
 		}
 	}
-	if made > 0 && held > c.service.Standby {
+	if made > 0 && held > c.service.Standby && !j.verdict() {
 		j.bad("%s: %d standbys, more than %d", c.is.Name, held, c.service.Standby)
 	}
 }
@@ -55,7 +55,7 @@ func (j *judge) warm(c *change, p pair) {
 		j.bad("%s.%d: never ran, and would be kept warm", c.is.Name, p.m.N)
 	case c.is.Templates[p.m.Version].Exclusive():
 		j.bad("%s.%d: holds a volume, and would be kept warm", c.is.Name, p.m.N)
-	case u.Warm <= 0 || u.Strategy == glint.Recreate || c.service.Task:
+	case !j.verdict() && (u.Warm <= 0 || u.Strategy == glint.Recreate || c.service.Task):
 		j.bad("%s.%d: would be kept warm, and its service does not say so", c.is.Name, p.m.N)
 	case p.m.Version == c.is.Target:
 		j.bad("%s.%d: would be kept warm, and its version is wanted", c.is.Name, p.m.N)
