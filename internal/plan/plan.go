@@ -79,8 +79,9 @@ const lag = 5 * time.Minute
 // unchanged reports whether two blueprints differ in nothing but their number.
 func unchanged(a, b glint.Blueprint) bool {
 	same := slices.EqualFunc(a.Services, b.Services, func(f, g glint.Fleet) bool {
-		members := slices.Equal(f.Members, g.Members)                                                         // by far the most, and without pointers: no need for reflection
-		templates := maps.EqualFunc(f.Templates, g.Templates, func(_, _ glint.Template) bool { return true }) // named by what is in them
+		// Members are by far the most, and without pointers; templates are named by what is in them. Neither needs reflection.
+		members := slices.Equal(f.Members, g.Members)
+		templates := maps.EqualFunc(f.Templates, g.Templates, func(_, _ glint.Template) bool { return true })
 		f.Members, g.Members, f.Templates, g.Templates = nil, nil, nil, nil
 		return members && templates && reflect.DeepEqual(f, g)
 	})

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/glint-infra/glint"
@@ -29,6 +30,10 @@ func (p *planner) settle(s glint.Service, declared bool, f *glint.Fleet) {
 			others++
 		case p.unasked(f.Name, m):
 			p.note(f.Name, m, "waits until its health is known")
+		case m.Seen && !p.ready(f.Name, m):
+			if inst, here := p.instance(f.Name, m); here {
+				p.note(f.Name, m, "is not ready: %s", cmp.Or(inst.Health.Detail, "nobody can say why"))
+			}
 		case m.Routed && p.ready(f.Name, m):
 			serving++
 			if m.Created.After(youngest) {

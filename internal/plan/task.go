@@ -64,7 +64,11 @@ func (p *planner) finish(f *glint.Fleet, m *glint.Member, how glint.Finish, beca
 // lost rejects a task of which nobody knows whether it has done its work.
 func (p *planner) lost(s glint.Service, f *glint.Fleet) {
 	r, ended := f.Result(f.Target)
-	if s.Task && ended && r.Outcome == glint.UnknownFinish && p.onTrial(*f) && p.target == p.next.Target {
+	if !s.Task || !ended || r.Outcome != glint.UnknownFinish {
+		return
+	}
+	p.note(f.Name, glint.Member{}, "%s was lost: whether it did its work is not known; to run it again: glint apply --retry", r.Instance.Short())
+	if p.onTrial(*f) && p.target == p.next.Target {
 		p.reject(f.Name, f.Target, glint.Member{N: r.Instance.N}, fmt.Sprintf("%s was lost, and may have done its work or half of it; to run it again: glint apply --retry", r.Instance.Short()))
 	}
 }
