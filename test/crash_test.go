@@ -2,6 +2,7 @@ package test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -42,8 +43,9 @@ type operation struct {
 	name      string
 	instances int
 	update    string
-	command   []string
+	commands  [][]string
 	version   bool // it makes another version serve
+	mayGo     bool // it makes a stack, and destroys it
 }
 
 // TestCrash kills the server at the moments of an operation, which a first run enumerates. Each time the next server must
@@ -51,10 +53,10 @@ type operation struct {
 // or be left.
 func TestCrash(t *testing.T) {
 	for i, op := range []operation{
-		{"update", 2, "", []string{"apply", "--yes"}, true},
-		{"canary", 3, "canary = 1\n    bake = \"1s\"", []string{"apply", "--yes"}, true},
-		{"rollback", 2, "", []string{"rollback"}, true},
-		{"regenerate", 2, "", []string{"regenerate", "shop/web", "--reason", "a test of crashes"}, false},
+		{"update", 2, "", [][]string{{"apply", "--yes"}}, true, false},
+		{"canary", 3, "canary = 1\n    bake = \"1s\"", [][]string{{"apply", "--yes"}}, true, false},
+		{"rollback", 2, "", [][]string{{"rollback"}}, true, false},
+		{"regenerate", 2, "", [][]string{{"regenerate", "shop/web", "--reason", "a test of crashes"}}, false, false},
 	} {
 		t.Run(op.name, func(t *testing.T) {
 			c := newCrash(t, op, i)
@@ -83,7 +85,7 @@ type crash struct {
 	rest    api.Status       // as of the last rest
 	mounts  []string         // of any rest
 	seq     int64            // the last event that was read
-	last    int              // the highest number that was given out
+	last    glint.ID         // the newest instance
 	alive   map[glint.ID]int // as events tell: 1 for those that were created, 2 when told to go, 3 when drained
 	rounds  int
 	deaths  map[string]int // by what came just before
@@ -197,17 +199,22 @@ func (c *crash) answers(s serverRun) bool {
 	return !s.dead()
 }
 
-// awaitRest waits until the stack is as declared and nothing is under way; false: the server died first.
+// awaitRest waits until the stack is as declared, or, where it may, is gone, and nothing is under way; false: the server
+// died first.
 func (c *crash) awaitRest(s serverRun) (api.Status, bool) {
 	var st, was api.Status
 	var err error
+	gone := 0
 	ok := within(patience, func() bool {
 		if s.dead() {
 			return true
 		}
 		was = st
 		st, err = c.client.Status(context.Background(), "shop")
-		return err == nil && c.unrest(st) == "" && was.Blueprint == st.Blueprint && c.unrest(was) == ""
+		if gone++; !c.mayGo || !errors.Is(err, glint.ErrNotFound) {
+			gone = 0
+		}
+		return gone > 1 || err == nil && c.unrest(st) == "" && was.Blueprint == st.Blueprint && c.unrest(was) == ""
 	})
 	if !ok {
 		c.Fatalf("no rest: %s, %v; status %+v; the server said:\n%s", c.unrest(st), err, st, c.tail())
@@ -276,7 +283,7 @@ func (c *crash) bootstrap() {
 	c.declare(1)
 	c.mustCLI("apply", "--yes")
 	c.serving = 1
-	if c.command[0] == "rollback" {
+	if c.commands[0][0] == "rollback" {
 		c.declare(2)
 		c.mustCLI("apply", "--yes")
 		c.serving = 2
@@ -291,7 +298,7 @@ func (c *crash) bootstrap() {
 // perform starts a server that dies at moment n (0: never), and has it do the operation. It returns what the server told
 // before it died, or came to rest.
 func (c *crash) perform(n int) (moments []string, died bool) {
-	file := filepath.Join(c.g.data, "moments")
+	file := filepath.Join(c.work, "moments")
 	_ = os.Remove(file) // there is none the first time
 	env := []string{envMoments + "=" + file}
 	if n > 0 {
@@ -300,19 +307,11 @@ func (c *crash) perform(n int) (moments []string, died bool) {
 	s := c.start(env...)
 	if c.answers(s) {
 		c.declare(3 - c.serving)
-		cmd, done := c.cli(c.command...)
-		select {
-		case <-s.died:
-		case err := <-done:
-			if err != nil && !within(patience, s.dead) {
-				c.Fatalf("glint %v: %v, and the server lives:\n%s", c.command, err, c.tail())
+		for _, command := range c.commands {
+			if !s.dead() {
+				c.command(s, command)
 			}
-			done <- nil
-		case <-time.After(patience):
-			c.Fatalf("moment %d: glint %v does not end:\n%s", n, c.command, c.tail())
 		}
-		_ = cmd.Process.Kill() // it would wait for the next server
-		<-done
 		if !s.dead() {
 			c.awaitRest(s)
 		}
@@ -324,6 +323,23 @@ func (c *crash) perform(n int) (moments []string, died bool) {
 		c.Fatal(err)
 	}
 	return strings.Split(strings.TrimSpace(string(text)), "\n"), died
+}
+
+// command runs a command until it or the server ends.
+func (c *crash) command(s serverRun, args []string) {
+	cmd, done := c.cli(args...)
+	select {
+	case <-s.died:
+	case err := <-done:
+		if err != nil && !within(patience, s.dead) {
+			c.Fatalf("glint %v: %v, and the server lives:\n%s", args, err, c.tail())
+		}
+		done <- nil
+	case <-time.After(patience):
+		c.Fatalf("glint %v does not end:\n%s", args, c.tail())
+	}
+	_ = cmd.Process.Kill() // it would wait for the next server
+	<-done
 }
 
 // enumerate does the operation once and returns the moments that it passed.
@@ -366,9 +382,7 @@ func (c *crash) round(n int) {
 	moments, died := c.perform(n)
 	what := "the end"
 	if died {
-		what = moments[len(moments)-1]
-		_, kind, _ := strings.Cut(what, " ")
-		c.deaths[strings.TrimRight(kind, "0123456789")]++
+		what = c.note(moments)
 	}
 	again := 0
 	if os.Getenv(envLong) != "" {
@@ -379,11 +393,19 @@ func (c *crash) round(n int) {
 	c.Logf("%s  %s: died at %q, serves version %d (%s)", began.UTC().Format("15:04:05.000"), c.name, what, c.serving, time.Since(began).Round(time.Millisecond))
 }
 
+// note counts a death by the kind of its moment, and names the moment.
+func (c *crash) note(moments []string) string {
+	what := moments[len(moments)-1]
+	_, kind, _ := strings.Cut(what, " ")
+	c.deaths[strings.TrimRight(kind, "0123456789")]++
+	return what
+}
+
 // recover starts the next server and holds what it comes to against what there was. The first of them dies at the given
 // moment too, if that is not 0 and it gets there.
 func (c *crash) recover(what string, again int) {
 	if again > 0 {
-		s := c.start(envMoments+"="+filepath.Join(c.g.data, "moments"), envDieAt+"="+strconv.Itoa(again))
+		s := c.start(envMoments+"="+filepath.Join(c.work, "moments"), envDieAt+"="+strconv.Itoa(again))
 		if c.answers(s) {
 			c.awaitRest(s)
 		}
@@ -473,10 +495,10 @@ func (c *crash) readEvents(at api.Status) {
 		c.seq = e.Seq
 		switch e.Kind {
 		case glint.EventCreate:
-			if e.ID.N <= c.last {
-				c.Errorf("number %d is given out after %d: %s", e.ID.N, c.last, e.Text)
+			if e.ID.Epoch == c.last.Epoch && e.ID.N <= c.last.N {
+				c.Errorf("%s was created after %s: %s", e.ID, c.last, e.Text)
 			}
-			c.last = e.ID.N
+			c.last = e.ID
 			c.alive[e.ID] = 1
 		case glint.EventLeave:
 			if c.alive[e.ID] == 0 || c.alive[e.ID] > 2 {
@@ -493,7 +515,7 @@ func (c *crash) readEvents(at api.Status) {
 		}
 	}
 	members := map[glint.ID]int{}
-	for _, in := range at.Services[0].Instances {
+	for _, in := range instances(at) {
 		members[in.ID] = 1
 	}
 	if !maps.Equal(members, c.alive) {
@@ -506,11 +528,24 @@ func (c *crash) readEvents(at api.Status) {
 	}
 }
 
+// instances lists those of a stack; none when it is gone.
+func instances(st api.Status) []api.InstanceStatus {
+	if len(st.Services) == 0 {
+		return nil
+	}
+	return st.Services[0].Instances
+}
+
 // end destroys the stack, and nothing is left.
 func (c *crash) end() {
 	s := c.start()
 	c.answers(s)
 	c.mustCLI("destroy", "--yes")
+	c.leave(s)
+}
+
+// leave ends the server of a stack that is gone.
+func (c *crash) leave(s serverRun) {
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		c.Fatal(err)
 	}
