@@ -267,12 +267,14 @@ func TestBake(t *testing.T) {
 			note web: canary: 0 of 1 work
 			wake: +50s`},
 		{"it was never in the routes, and is unready", func(s *scene) { s.member(4).Routed = false; s.unready(4) }, `
-			note web: canary: 0 of 1 work`},
+			note web: canary: 0 of 1 work
+			note web.4: is not ready: nobody can say why`},
 		{"it becomes unready", func(s *scene) { s.unready(4) }, `
 			stack: routes=5
 			web: baking=- failed=1
 			web.4: gone=5 routed=-
-			do: route`},
+			do: route
+			note web.4: is not ready: nobody can say why`},
 		{"it dies", func(s *scene) { s.dies(4, 1) }, `
 			stack: routes=5
 			web: baking=- failed=1 last=5 retry=noon
@@ -308,7 +310,8 @@ func TestBake(t *testing.T) {
 			web.4: gone=5 routed=-
 			do: route
 			do: create web.4
-			note web: canary: 0 of 1 work`},
+			note web: canary: 0 of 1 work
+			note web.4: is not ready: nobody can say why`},
 		{"it is replaced for a reason that is not its own", func(s *scene) {
 			s.both(func(w *glint.Service) { w.Update.Unavailable = 1 })
 			s.inst(4).Tainted = "root entered it"
@@ -326,7 +329,8 @@ func TestBake(t *testing.T) {
 			note web: canary: must work until 12:00:20; to go on now: glint promote
 			wake: +20s`},
 		{"all are unready at once: the fault is elsewhere", func(s *scene) { s.unready(2); s.unready(3); s.unready(4) }, `
-			web: baking=-`},
+			web: baking=-
+			note web.4: is not ready: nobody can say why`},
 		{"one of the version before is unready", func(s *scene) { s.unready(2) }, `
 			stack: routes=5
 			web.2: gone=5 routed=-
@@ -352,7 +356,8 @@ func TestBake(t *testing.T) {
 			web: baking=- failed=1
 			web.4: gone=5 routed=-
 			do: route
-			note web.2: superseded (r2 wants another version); waits: 3 of 3 take traffic`},
+			note web.2: superseded (r2 wants another version); waits: 3 of 3 take traffic
+			note web.4: is not ready: nobody can say why`},
 		{"no canary is declared any more", func(s *scene) { s.both(func(w *glint.Service) { w.Update.Canary = 0 }) }, `
 			web: baking=- last=5 phase=rolling since=noon
 			web.5: joins
@@ -379,6 +384,7 @@ func TestBake(t *testing.T) {
 			stack: routes=5
 			web: baking=- failed=3
 			web.4: gone=5 routed=-
-			do: route`},
+			do: route
+			note web.4: is not ready: nobody can say why`},
 	})
 }

@@ -216,6 +216,7 @@ func TestUnwanted(t *testing.T) {
 			web.7: because="3 wanted" leaving=noon reason=surplus
 			web.9: because="3 wanted" leaving=noon reason=surplus
 			do: route
+			note web.5: is not ready: nobody can say why
 			wake: +50s`},
 		{"it is unknown where it was seen", func(s *scene) { s.unsee(4); s.seen.Complete = false; s.unsee(1) }, `
 			stack: routes=5
@@ -276,7 +277,8 @@ func TestRelieve(t *testing.T) {
 			do: route
 			note web.1: superseded (r2 wants another version); waits: 3 of 3 take traffic
 			note web.2: superseded (r2 wants another version); waits: 3 of 3 take traffic
-			note web.3: superseded (r2 wants another version); waits: 3 of 3 take traffic`},
+			note web.3: superseded (r2 wants another version); waits: 3 of 3 take traffic
+			note web.4: is not ready: nobody can say why`},
 		{"who is not in the routes is not counted", func(s *scene) { s.member(4).Routed = false }, `
 			stack: routes=5
 			web.4: routed=true
@@ -784,7 +786,8 @@ func TestRoute(t *testing.T) {
 		{"unready", func(s *scene) { s.unready(1) }, `
 			stack: routes=5
 			web.1: gone=5 routed=-
-			do: route`},
+			do: route
+			note web.1: is not ready: nobody can say why`},
 		{"neither seen nor proven to be gone", func(s *scene) { s.unsee(1); s.seen.Complete = false }, ``},
 		{"out of the routes, and neither seen nor proven to be gone", func(s *scene) {
 			s.member(1).Routed = false
@@ -795,7 +798,8 @@ func TestRoute(t *testing.T) {
 			stack: routes=5
 			web.1: gone=5 routed=-
 			do: route
-			do: create web.1`},
+			do: create web.1
+			note web.1: is not ready: nobody can say why`},
 		{"not asked", func(s *scene) { s.unasked(1) }, `
 			note web.1: waits until its health is known`},
 		{"a standby takes none", func(s *scene) { s.member(1).Held = true; s.member(1).Routed = true; s.inst(1).State = glint.Held }, `

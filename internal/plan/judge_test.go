@@ -109,7 +109,8 @@ func TestJudge(t *testing.T) {
 		{"it is not ready", func(s *scene) { s.unready(1) }, `
 			stack: routes=5
 			web.1: gone=5 routed=-
-			do: route`},
+			do: route
+			note web.1: is not ready: nobody can say why`},
 		{"nobody has asked it", func(s *scene) { s.unasked(1) }, `
 			note web.1: waits until its health is known`},
 		{"ready for the first time", func(s *scene) { s.member(1).Seen, s.member(1).Routed, s.member(1).Address = false, false, "" }, `
@@ -186,7 +187,8 @@ func TestStart(t *testing.T) {
 			web.4: because="not ready within 1m: nobody has asked it" leaving=noon reason=unhealthy
 			note web: 1 missing; waits until all places answer`},
 		{"no limit", func(s *scene) { age(s, time.Hour); s.both(func(w *glint.Service) { w.Update.StartWithin = 0 }) }, ``},
-		{"once it was ready, time does not matter", func(s *scene) { age(s, time.Hour); s.member(4).Seen = true }, ``},
+		{"once it was ready, time does not matter", func(s *scene) { age(s, time.Hour); s.member(4).Seen = true }, `
+			note web.4: is not ready: nobody can say why`},
 		{"its probes say that it will not work", func(s *scene) { s.sick(4) }, `
 			web: failed=1 last=5 retry=noon
 			web.4: because="answers 500" leaving=noon reason=unhealthy
@@ -584,8 +586,14 @@ func TestBrake(t *testing.T) {
 		{"all", func(s *scene) {}, `
 			note web.1: answers 500; so do all others at once: the fault is elsewhere, nothing is replaced
 			note web.2: answers 500; so do all others at once: the fault is elsewhere, nothing is replaced
-			note web.3: answers 500; so do all others at once: the fault is elsewhere, nothing is replaced`},
-		{"all are unready", func(s *scene) { *s = *calm(); s.unready(1); s.unready(2); s.unready(3) }, ``},
+			note web.3: answers 500; so do all others at once: the fault is elsewhere, nothing is replaced
+			note web.1: is not ready: answers 500
+			note web.2: is not ready: answers 500
+			note web.3: is not ready: answers 500`},
+		{"all are unready", func(s *scene) { *s = *calm(); s.unready(1); s.unready(2); s.unready(3) }, `
+			note web.1: is not ready: nobody can say why
+			note web.2: is not ready: nobody can say why
+			note web.3: is not ready: nobody can say why`},
 		{"all but one that is ready", func(s *scene) { s.inst(3).Health = glint.Health{Known: true, Ready: true, Live: true} }, `
 			stack: routes=5
 			web: last=5
@@ -607,7 +615,9 @@ func TestBrake(t *testing.T) {
 			do: route
 			do: create web.4
 			note web.2: answers 500; so do all others at once: the fault is elsewhere, nothing is replaced
-			note web.3: answers 500; so do all others at once: the fault is elsewhere, nothing is replaced`},
+			note web.3: answers 500; so do all others at once: the fault is elsewhere, nothing is replaced
+			note web.2: is not ready: answers 500
+			note web.3: is not ready: answers 500`},
 		{"two are dead: one is not all", func(s *scene) { s.dies(1, 1); s.dies(2, 1) }, `
 			stack: routes=5
 			web: last=6
@@ -626,11 +636,15 @@ func TestBrake(t *testing.T) {
 			do: create web.6`},
 		{"one was not seen", func(s *scene) { s.unsee(1); s.seen.Complete = false }, `
 			note web.2: answers 500; so do all others at once: the fault is elsewhere, nothing is replaced
-			note web.3: answers 500; so do all others at once: the fault is elsewhere, nothing is replaced`},
+			note web.3: answers 500; so do all others at once: the fault is elsewhere, nothing is replaced
+			note web.2: is not ready: answers 500
+			note web.3: is not ready: answers 500`},
 		{"one was not asked", func(s *scene) { s.unasked(1) }, `
 			note web.2: answers 500; so do all others at once: the fault is elsewhere, nothing is replaced
 			note web.3: answers 500; so do all others at once: the fault is elsewhere, nothing is replaced
-			note web.1: waits until its health is known`},
+			note web.1: waits until its health is known
+			note web.2: is not ready: answers 500
+			note web.3: is not ready: answers 500`},
 		{"one never worked", func(s *scene) { s.member(1).Seen, s.member(1).Routed = false, false }, `
 			web: failed=1 last=4 retry=noon
 			web.1: because="answers 500" leaving=noon reason=unhealthy
@@ -638,7 +652,9 @@ func TestBrake(t *testing.T) {
 			web.4: created=noon for=1 version=v1
 			do: create web.4
 			note web.2: answers 500; so do all others at once: the fault is elsewhere, nothing is replaced
-			note web.3: answers 500; so do all others at once: the fault is elsewhere, nothing is replaced`},
+			note web.3: answers 500; so do all others at once: the fault is elsewhere, nothing is replaced
+			note web.2: is not ready: answers 500
+			note web.3: is not ready: answers 500`},
 		{"one leaves", func(s *scene) {
 			s.member(1).Leaving, s.member(1).Routed, s.member(1).Gone = noon.Add(-time.Second), false, 4
 		}, `
@@ -649,7 +665,9 @@ func TestBrake(t *testing.T) {
 			do: destroy web.1
 			do: create web.4
 			note web.2: answers 500; so do all others at once: the fault is elsewhere, nothing is replaced
-			note web.3: answers 500; so do all others at once: the fault is elsewhere, nothing is replaced`},
+			note web.3: answers 500; so do all others at once: the fault is elsewhere, nothing is replaced
+			note web.2: is not ready: answers 500
+			note web.3: is not ready: answers 500`},
 		{"nobody ages, drifts or is entered meanwhile", func(s *scene) {
 			s.inst(1).Deviations, s.inst(2).Tainted = []string{"a file changed"}, "root entered it"
 			s.both(func(w *glint.Service) { w.MaxAge, w.Update.Unavailable = minute, 3 })
@@ -663,7 +681,10 @@ func TestBrake(t *testing.T) {
 			note web.3: answers 500; so do all others at once: the fault is elsewhere, nothing is replaced
 			note web.1: drifted (a file changed); waits: all fail at once, the fault is elsewhere
 			note web.2: tainted (root entered it); waits: all fail at once, the fault is elsewhere
-			note web.3: expired (born at 11:00:00; none may be older than 1m); waits: all fail at once, the fault is elsewhere`},
+			note web.3: expired (born at 11:00:00; none may be older than 1m); waits: all fail at once, the fault is elsewhere
+			note web.1: is not ready: answers 500
+			note web.2: is not ready: answers 500
+			note web.3: is not ready: answers 500`},
 		{"a person's word counts", func(s *scene) {
 			s.both(func(w *glint.Service) { w.Update.Unavailable = 1 })
 			s.order(glint.Order{Kind: glint.OrderReplace, Instance: s.id(2)})
@@ -677,7 +698,9 @@ func TestBrake(t *testing.T) {
 			do: create web.4
 			note web.1: answers 500; so do all others at once: the fault is elsewhere, nothing is replaced
 			note web.2: answers 500; so do all others at once: the fault is elsewhere, nothing is replaced
-			note web.3: answers 500; so do all others at once: the fault is elsewhere, nothing is replaced`},
+			note web.3: answers 500; so do all others at once: the fault is elsewhere, nothing is replaced
+			note web.1: is not ready: answers 500
+			note web.3: is not ready: answers 500`},
 		{"what takes no traffic may leave", func(s *scene) { s.member(2).Routed = false; s.inst(2).Tainted = "root entered it" }, `
 			web: last=4
 			web.2: because="root entered it" leaving=noon reason=tainted
@@ -686,7 +709,9 @@ func TestBrake(t *testing.T) {
 			do: create web.4
 			note web.1: answers 500; so do all others at once: the fault is elsewhere, nothing is replaced
 			note web.2: answers 500; so do all others at once: the fault is elsewhere, nothing is replaced
-			note web.3: answers 500; so do all others at once: the fault is elsewhere, nothing is replaced`},
+			note web.3: answers 500; so do all others at once: the fault is elsewhere, nothing is replaced
+			note web.1: is not ready: answers 500
+			note web.3: is not ready: answers 500`},
 		{"an update goes on within the floor", func(s *scene) { s.roll(two); s.both(func(w *glint.Service) { w.Update.Unavailable = 1 }) }, `
 			stack: routes=5
 			web: last=5

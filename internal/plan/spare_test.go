@@ -61,7 +61,8 @@ func TestStandby(t *testing.T) {
 			s.drop(3)
 			s.both(func(w *glint.Service) { w.Instances, w.Standby = 0, 2 })
 		}, ``},
-		{"none is made in a rollout", func(s *scene) { s.drop(5); s.fleet().Phase = glint.RollingTo; s.unready(1); s.member(1).Routed = false }, ``},
+		{"none is made in a rollout", func(s *scene) { s.drop(5); s.fleet().Phase = glint.RollingTo; s.unready(1); s.member(1).Routed = false }, `
+			note web.1: is not ready: nobody can say why`},
 		{"none is made where old goes first", func(s *scene) { s.drop(5); s.both(func(w *glint.Service) { w.Update.Strategy = glint.Recreate }) }, ``},
 		{"none is made in a pause after a failure", func(s *scene) { s.drop(5); s.fleet().Retry = noon.Add(1) }, ``},
 		{"one is made after the pause", func(s *scene) { s.drop(5); s.fleet().Retry = noon }, `

@@ -29,9 +29,11 @@ func TestTask(t *testing.T) {
 	}
 	play(t, chores, []turn{
 		{"it runs", func(s *scene) {}, `
+			note web.1: is not ready: nobody can say why
 			wake: +50s`},
 		{"it begins to run", func(s *scene) { s.member(1).Seen, s.member(1).Address = false, "" }, `
 			web.1: address=10.0.0.1 seen=true
+			note web.1: is not ready: nobody can say why
 			wake: +50s`},
 		{"it is only accepted", func(s *scene) { s.member(1).Seen, s.inst(1).State = false, glint.Accepted }, `
 			do: create web.1
@@ -77,11 +79,13 @@ func TestTask(t *testing.T) {
 		{"it vanished", func(s *scene) { s.unsee(1) }, `
 			stack: rejected={because:"web.1 was lost, and may have done its work or half of it; to run it again: glint apply --retry" instance:shop.e.web.1 revision:1 service:web version:t1}
 			web: done=[{at:noon because:"it vanished from its platform" instance:shop.e.web.1 outcome:unknown version:t1}]
-			web.1: because="it vanished from its platform; whether it had done its work is not known" leaving=noon reason=lost`},
+			web.1: because="it vanished from its platform; whether it had done its work is not known" leaving=noon reason=lost
+			note web: web.1 was lost: whether it did its work is not known; to run it again: glint apply --retry`},
 		{"it vanished, and there is something to return to", func(s *scene) { s.unsee(1); s.have.Stable = 3; s.in.Releases[3] = glint.Release{} }, `
 			stack: rejected={because:"web.1 was lost, and may have done its work or half of it; to run it again: glint apply --retry" instance:shop.e.web.1 revision:1 service:web version:t1} target=3
 			web: done=[{at:noon because:"it vanished from its platform" instance:shop.e.web.1 outcome:unknown version:t1}]
-			web.1: because="it vanished from its platform; whether it had done its work is not known" leaving=noon reason=lost`},
+			web.1: because="it vanished from its platform; whether it had done its work is not known" leaving=noon reason=lost
+			note web: web.1 was lost: whether it did its work is not known; to run it again: glint apply --retry`},
 		{"it was not seen, nor were others", func(s *scene) { s.unsee(1); s.seen.Complete = false }, `
 			note web: waits until all places answer
 			wake: +50s`},
@@ -99,6 +103,7 @@ func TestTask(t *testing.T) {
 		{"a moment before", func(s *scene) {
 			s.member(1).Created, s.inst(1).Created = noon.Add(-time.Minute+1), noon.Add(-time.Minute+1)
 		}, `
+			note web.1: is not ready: nobody can say why
 			wake: +1e-09s`},
 		{"it takes too long to start", func(s *scene) {
 			s.unsee(1)
@@ -137,7 +142,8 @@ func TestTask(t *testing.T) {
 		{"it may take as long as it likes", func(s *scene) {
 			s.member(1).Created, s.inst(1).Created = noon.Add(-time.Hour), noon.Add(-time.Hour)
 			s.both(func(w *glint.Service) { w.Update.StartWithin = 0 })
-		}, ``},
+		}, `
+			note web.1: is not ready: nobody can say why`},
 		{"it is to be run", func(s *scene) { s.drop(1) }, `
 			web: last=2
 			web.2: joins
@@ -152,12 +158,15 @@ func TestTask(t *testing.T) {
 			web.2: created=noon version=t1
 			do: create web.2`},
 		{"nobody knows how it came out", func(s *scene) { s.drop(1); s.fleet().Done = done(glint.UnknownFinish) }, `
-			stack: rejected={because:"web.1 was lost, and may have done its work or half of it; to run it again: glint apply --retry" instance:shop.e.web.1 revision:1 service:web version:t1}`},
+			stack: rejected={because:"web.1 was lost, and may have done its work or half of it; to run it again: glint apply --retry" instance:shop.e.web.1 revision:1 service:web version:t1}
+			note web: web.1 was lost: whether it did its work is not known; to run it again: glint apply --retry`},
 		{"nobody knows how it came out, which was said before", func(s *scene) {
 			s.drop(1)
 			s.fleet().Done, s.have.Rejected = done(glint.UnknownFinish), &glint.Rejection{Revision: 1}
-		}, ``},
-		{"nobody knew how it came out when it was at rest", func(s *scene) { s.drop(1); s.fleet().Done, s.fleet().Phase = done(glint.UnknownFinish), glint.Steady }, ``},
+		}, `
+			note web: web.1 was lost: whether it did its work is not known; to run it again: glint apply --retry`},
+		{"nobody knew how it came out when it was at rest", func(s *scene) { s.drop(1); s.fleet().Done, s.fleet().Phase = done(glint.UnknownFinish), glint.Steady }, `
+			note web: web.1 was lost: whether it did its work is not known; to run it again: glint apply --retry`},
 		{"nobody knows how a service came out that was a task", func(s *scene) {
 			s.drop(1)
 			s.fleet().Done = done(glint.UnknownFinish)
@@ -220,7 +229,8 @@ func TestTaskAgain(t *testing.T) {
 			web.2: created=noon version=t1
 			do: create web.2`},
 		{"one that was lost", came(glint.UnknownFinish, false, glint.RollingTo), `
-			stack: rejected={because:"web.1 was lost, and may have done its work or half of it; to run it again: glint apply --retry" instance:shop.e.web.1 revision:2 service:web version:t1} revision=2 target=2`},
+			stack: rejected={because:"web.1 was lost, and may have done its work or half of it; to run it again: glint apply --retry" instance:shop.e.web.1 revision:2 service:web version:t1} revision=2 target=2
+			note web: web.1 was lost: whether it did its work is not known; to run it again: glint apply --retry`},
 		{"one that was lost, with retry", came(glint.UnknownFinish, true, glint.RollingTo), `
 			stack: revision=2 target=2
 			web: done=- last=2 rejected=- since=noon

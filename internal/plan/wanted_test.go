@@ -457,7 +457,8 @@ func TestScale(t *testing.T) {
 			web: asked=4
 			web.2: gone=5 routed=-
 			do: route
-			note web: 4 instances are asked for; stays at 3 until all of these work`},
+			note web: 4 instances are asked for; stays at 3 until all of these work
+			note web.2: is not ready: nobody can say why`},
 		{"fewer, while one is not ready", func(s *scene) { ask(2)(s); s.unready(2) }, `
 			stack: ordered=1 routes=5
 			web: asked=2 wanted=2
