@@ -23,18 +23,20 @@ var (
 	two   = glint.Template{Image: glint.DigestOf([]byte("v2")), Ports: []glint.Port{{Name: "http", Number: 80, Protocol: glint.HTTP}}}
 	three = glint.Template{Image: glint.DigestOf([]byte("v3")), Ports: []glint.Port{{Name: "http", Number: 80, Protocol: glint.HTTP}}}
 	disk  = glint.Template{Image: glint.DigestOf([]byte("d1")), Volumes: []glint.Volume{{Name: "data", Path: "/data"}}}
+	moved = glint.Template{Image: one.Image, Ports: []glint.Port{{Name: "http", Number: 81, Protocol: glint.HTTP}}}
 	chore = glint.Template{Image: glint.DigestOf([]byte("t1"))}
 	other = glint.Template{Image: glint.DigestOf([]byte("t2"))}
 	v1    = one.Version()
 	v2    = two.Version()
 	v3    = three.Version()
 	vd    = disk.Version()
+	vm    = moved.Version()
 	t1    = chore.Version()
 	t2    = other.Version()
 )
 
 // shorten writes versions as people would.
-var shorten = strings.NewReplacer(string(v1), "v1", string(v2), "v2", string(v3), "v3", string(vd), "d1", string(t1), "t1", string(t2), "t2",
+var shorten = strings.NewReplacer(string(v1), "v1", string(v2), "v2", string(v3), "v3", string(vd), "d1", string(vm), "vm", string(t1), "t1", string(t2), "t2",
 	v1.Short(), "v1", v2.Short(), "v2", v3.Short(), "v3", vd.Short(), "d1", t1.Short(), "t1", t2.Short(), "t2")
 
 // A scene is what the planner is asked about. Tests change one thing in it.
