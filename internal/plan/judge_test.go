@@ -187,6 +187,12 @@ func TestStart(t *testing.T) {
 			web.4: because="not ready within 1m: nobody has asked it" leaving=noon reason=unhealthy
 			note web: 1 missing; waits until all places answer`},
 		{"no limit", func(s *scene) { age(s, time.Hour); s.both(func(w *glint.Service) { w.Update.StartWithin = 0 }) }, ``},
+		{"however short the time is", func(s *scene) { s.both(func(w *glint.Service) { w.Update.StartWithin = 1 }) }, `
+			web: failed=1 last=5 retry=noon
+			web.4: because="not ready within 1ns: nobody has asked it" leaving=noon reason=unhealthy
+			web.5: joins
+			web.5: created=noon for=4 version=v1
+			do: create web.5`},
 		{"once it was ready, time does not matter", func(s *scene) { age(s, time.Hour); s.member(4).Seen = true }, `
 			note web.4: is not ready: nobody can say why`},
 		{"its probes say that it will not work", func(s *scene) { s.sick(4) }, `
@@ -347,6 +353,20 @@ func TestFail(t *testing.T) {
 			do: route
 			note web: 3 missing; after 4 failures the next try is at 12:00:01
 			wake: +1s`},
+		{"at rest two of two are one", func(s *scene) {
+			*s = *calm()
+			s.both(func(w *glint.Service) { w.Instances = 2 })
+			s.drop(3)
+			s.member(1).Created, s.fleet().Failed = noon.Add(-time.Second), 1
+			s.dies(1, 1)
+		}, `
+			stack: routes=5
+			web: failed=2 last=4 retry=noon
+			web.1: because="exited 1" gone=5 leaving=noon reason=lost routed=-
+			web.4: joins
+			web.4: created=noon for=1 version=v1
+			do: route
+			do: create web.4`},
 		{"of a version on trial each is one", func(s *scene) { s.fleet().Failed = 1; s.dies(4, 1) }, `
 			stack: routes=5
 			web: failed=2 retry=+1s

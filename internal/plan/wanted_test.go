@@ -157,6 +157,21 @@ func TestPause(t *testing.T) {
 		}, `
 			stack: ordered=3 paused={at:-2s by:ann}
 			note stack: r2 waits: paused by ann; to go on: glint resume`},
+		{"a new revision and a word to go on, then to pause again", func(s *scene) {
+			s.pause()
+			s.revise(two)
+			s.order(glint.Order{Kind: glint.OrderResume})
+			s.order(glint.Order{Kind: glint.OrderPause})
+		}, `
+			stack: ordered=2 paused={at:-2s by:ann}
+			note stack: r2 waits: paused by ann; to go on: glint resume`},
+		{"a new revision, and a word to go on before another word", func(s *scene) {
+			s.pause()
+			s.revise(one)
+			s.order(glint.Order{Kind: glint.OrderResume})
+			s.order(glint.Order{Kind: glint.OrderScale})
+		}, `
+			stack: ordered=2 paused=- revision=2 target=2`},
 		{"a way back is taken", func(s *scene) { s.pause(); s.revise(two); s.in.Head.Kind = glint.KindRollback }, `
 			stack: kind=rollback paused=- revision=2 target=2
 			web: last=4 phase=rolling since=noon target=v2 templates=v1,v2
