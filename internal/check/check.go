@@ -137,7 +137,7 @@ func (j *judge) pairs(c *change) {
 		at[c.was.Members[i].N] = i
 	}
 	kept := make([]bool, len(c.was.Members))
-	seen := j.seenOf(j.after, c.is.Name)
+	seen := j.seenOf(c.is.Name)
 	c.members = make([]pair, 0, len(c.is.Members))
 	for i := range c.is.Members {
 		p := pair{old: nobody, m: &c.is.Members[i]}
@@ -147,7 +147,6 @@ func (j *judge) pairs(c *change) {
 		p.inst, p.here = instance(seen, p.m.N)
 		c.members = append(c.members, p)
 	}
-	seen = j.seenOf(j.before, c.is.Name)
 	for i := range c.was.Members {
 		if m := &c.was.Members[i]; !kept[i] {
 			p := pair{old: m, m: m, had: true}
@@ -158,9 +157,9 @@ func (j *judge) pairs(c *change) {
 }
 
 // seenOf returns what was seen of a service's instances.
-func (j *judge) seenOf(b glint.Blueprint, service string) []glint.Instance {
+func (j *judge) seenOf(service string) []glint.Instance {
 	at := func(n int) int {
-		id := glint.ID{Stack: b.Stack, Epoch: b.Epoch, Service: service, N: n}
+		id := glint.ID{Stack: j.after.Stack, Epoch: j.after.Epoch, Service: service, N: n}
 		return sort.Search(len(j.seen.Instances), func(i int) bool { return j.seen.Instances[i].ID.Compare(id) >= 0 })
 	}
 	from := at(math.MinInt)
