@@ -384,6 +384,8 @@ func parseOption(rel *glint.Release, s *glint.Service, opt string) {
 		s.After = strings.Split(v, ",")
 	case "task":
 		s.Task, s.Template.Ports, s.Template.Health = true, nil, nil
+	case "recreate":
+		s.Update.Strategy = glint.Recreate
 	case "bare":
 		s.Template.Ports, s.Template.Health = nil, nil
 	case "max_age":

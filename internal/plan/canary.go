@@ -90,7 +90,7 @@ func (p *planner) bake(s glint.Service, f *glint.Fleet) {
 		p.roll(f)
 		return
 	}
-	switch working, broken, left := p.working(*f); {
+	switch working, baking, broken, left := p.working(*f); {
 	case !f.Baking.IsZero() && broken:
 		if !p.failed[f.Name] && !p.braked[f.Name] {
 			f.Failed++
@@ -98,7 +98,7 @@ func (p *planner) bake(s glint.Service, f *glint.Fleet) {
 		f.Baking = time.Time{}
 	case working < n && left: // for a reason that does not speak against it
 		f.Baking = time.Time{}
-	case working < n || f.Baking.IsZero() && p.seen.Acked() < p.have.Routes:
+	case working < n || f.Baking.IsZero() && (baking < n || p.seen.Acked() < p.have.Routes):
 		p.note(f.Name, glint.Member{}, "canary: %d of %d work", working, n)
 		return
 	case f.Baking.IsZero() || f.Baking.After(p.now): // the second: the clock was set back
@@ -130,9 +130,10 @@ func (p *planner) roll(f *glint.Fleet) {
 	p.enter(f, glint.RollingTo)
 }
 
-// working counts the members of the canary that take traffic and can. It says whether one of those that baked cannot any more,
+// working counts the members of the canary that take traffic and can, and those of them that were given it before this turn:
+// of the others the balancers cannot have heard. It says whether one of those that baked cannot any more,
 // or left for a reason that is not its own. What was not seen or not asked is neither.
-func (p *planner) working(f glint.Fleet) (n int, broken, left bool) {
+func (p *planner) working(f glint.Fleet) (n, baking int, broken, left bool) {
 	was, _ := p.have.Fleet(f.Name)
 	for _, m := range f.Members {
 		if m.Version != f.Target {
@@ -143,6 +144,9 @@ func (p *planner) working(f glint.Fleet) (n int, broken, left bool) {
 		switch {
 		case m.Counts() && m.Routed && p.ready(f.Name, m):
 			n++
+			if old.Routed {
+				baking++
+			}
 		case !had || !old.Routed: // it did not bake
 		case old.Stays() && (m.Reason == glint.Lost || m.Reason == glint.Unhealthy), here && inst.State == glint.Running && inst.Health.Known && !inst.Health.Ready:
 			broken = true
@@ -150,5 +154,5 @@ func (p *planner) working(f glint.Fleet) (n int, broken, left bool) {
 			left = true
 		}
 	}
-	return n, broken, left
+	return n, baking, broken, left
 }

@@ -62,6 +62,9 @@ func (p *planner) settle(s glint.Service, declared bool, f *glint.Fleet) {
 		}
 	}
 	if f.Failed > 0 {
+		if f.Retry.After(youngest) { // whoever failed need not be among those that serve
+			youngest = f.Retry
+		}
 		if well := youngest.Add(steadyFor); !p.now.Before(well) {
 			f.Failed, f.Retry = 0, time.Time{}
 		} else {

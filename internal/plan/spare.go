@@ -55,6 +55,8 @@ func (p *planner) cool(s glint.Service, declared bool, f *glint.Fleet) {
 			p.dispatch(m, glint.Surplus, fmt.Sprintf("%d standbys wanted", wanted))
 		case m.Held:
 			standbys++
+		case oldFirst(s):
+			p.dispatch(m, glint.Superseded, "nobody is kept warm where the old must go first")
 		case !declared || m.Version != f.Stable && p.onTrial(*f):
 			p.dispatch(m, glint.Superseded, "a third version was taken up; it was kept warm")
 		case p.onTrial(*f): // the time counts from the end of the rollout, see settle
