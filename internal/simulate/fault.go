@@ -242,7 +242,7 @@ func (w *world) crash(name string) {
 func (w *world) clockJump(name string) {
 	d := one(w, -5*time.Minute, -3*time.Second, 3*time.Second, 5*time.Minute)
 	w.say_(name, d.String())
-	w.skew, w.jumped = w.skew+d, w.sim.Now()
+	w.skew, w.jumped, w.jumps = w.skew+d, w.sim.Now(), w.jumps+d.Abs()
 }
 
 // calm ends all that is bad.

@@ -14,7 +14,6 @@ import (
 // people are those who ask for things, and what they asked for last.
 type people struct {
 	services []glint.Service // as last declared
-	hosts    []glint.Route
 	version  int
 	epoch    int
 }
@@ -25,7 +24,7 @@ func (w *world) folk() {
 	switch n := w.rng.IntN(12); {
 	case lives && n == 0 && w.can[byDestroy]:
 		w.revise(glint.Revision{Kind: glint.KindDestroy}, glint.Release{Format: glint.ReleaseFormat, Stack: stack})
-		w.people.services, w.people.hosts = nil, nil
+		w.people.services = nil
 		w.count("feature", "destroy")
 	case lives && n <= 2 && w.can[byRollback]:
 		w.rollback()
@@ -42,7 +41,7 @@ func (w *world) rollback() {
 	if !ok || back.Kind == glint.KindDestroy {
 		return
 	}
-	w.people.services, w.people.hosts = slices.Clone(rel.Services), slices.Clone(rel.Routes)
+	w.people.services = slices.Clone(rel.Services)
 	w.count("feature", "rollback")
 	w.revise(glint.Revision{Kind: glint.KindRollback, From: back.Number, Retry: w.chance(20)}, rel)
 }
@@ -134,7 +133,6 @@ func (w *world) declare() {
 	rel := glint.Release{Format: glint.ReleaseFormat, Stack: stack, Services: slices.Clone(services)}
 	w.drawOrder(rel.Services)
 	w.drawRoutes(&rel)
-	p.hosts = rel.Routes
 	if err := check.Release(rel); err != nil {
 		w.fail("admission", "the world asks for what no server admits: %v", err)
 	}

@@ -61,8 +61,10 @@ func (w *world) hopeless() bool {
 		return false
 	}
 	for _, f := range b.Services {
-		for _, t := range f.Templates {
-			if f.Phase != glint.Empty && len(t.Command) > 0 && t.Command[0] == "fade" {
+		for v, t := range f.Templates {
+			fades := len(t.Command) > 0 && t.Command[0] == "fade"
+			never := len(t.Command) > 0 && !task(f.Name) && t.Command[0] != "stubborn" && v == f.Target && f.Phase == glint.Steady // it served as nobody, and then more were asked for
+			if f.Phase != glint.Empty && (fades || never) {
 				return true
 			}
 		}
@@ -120,7 +122,7 @@ func (w *world) unsettled(b glint.Blueprint) string {
 			continue
 		}
 		for _, m := range f.Members {
-			if id := b.ID(f.Name, m); !m.Stays() || !m.Seen && !m.Held || task(f.Name) || f.Failed > 0 && !w.sim.Serves(id) {
+			if id := b.ID(f.Name, m); !m.Stays() || !m.Warm.IsZero() || !m.Seen && !m.Held || task(f.Name) || f.Failed > 0 && !w.sim.Serves(id) {
 				return fmt.Sprintf("%s has still to begin or to end", id.Short())
 			}
 		}
@@ -147,6 +149,8 @@ func (w *world) restlessService(b glint.Blueprint, f glint.Fleet, s glint.Servic
 			return fmt.Sprintf("%s was to be renewed", id.Short())
 		case !m.Warm.IsZero():
 			return fmt.Sprintf("%s is kept warm", id.Short())
+		case here && in.State == glint.Dead && m.Stays():
+			return fmt.Sprintf("%s is dead", id.Short())
 		case in.Tainted != "" || len(in.Deviations) > 0:
 			return fmt.Sprintf("%s is not what was accepted", id.Short())
 		case s.MaxAge > 0 && (!m.Stays() && m.Reason == glint.Expired || m.For > 0 && w.expires(f, m.For)):

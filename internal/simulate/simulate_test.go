@@ -2,8 +2,41 @@ package simulate
 
 import (
 	"fmt"
+	"os"
+	"strconv"
 	"testing"
+	"time"
 )
+
+// run runs worlds and tells of what was found.
+func run(t *testing.T, first uint64, worlds int) {
+	t.Helper()
+	r := Run(t.Context(), Config{First: first, Worlds: worlds, Workers: 2})
+	t.Logf("%d worlds from seed %d: %d decisions, %d blueprints, %s of virtual time, %d at rest", r.Worlds, first, r.Steps, r.Blueprints, r.Virtual.Round(time.Hour), r.Rested)
+	for _, f := range r.Findings {
+		t.Errorf("%s: %s\nreplay: glint sim --replay %d\n%s", f.Property, f.Text, f.Seed, tail(f.Story))
+	}
+}
+
+func tail(s string) string {
+	const most = 20_000
+	if len(s) > most {
+		return "…" + s[len(s)-most:]
+	}
+	return s
+}
+
+// TestKnown runs the same worlds every time.
+func TestKnown(t *testing.T) { run(t, 1000, 300) }
+
+// TestFresh runs other worlds every time: so many as GLINT_SIM_WORLDS says, from a seed that is printed.
+func TestFresh(t *testing.T) {
+	n, err := strconv.Atoi(os.Getenv("GLINT_SIM_WORLDS"))
+	if err != nil {
+		n = 200
+	}
+	run(t, uint64(time.Now().UnixNano())>>10, n)
+}
 
 // TestSameStory: a seed tells the same story, byte for byte.
 func TestSameStory(t *testing.T) {

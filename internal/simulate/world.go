@@ -44,6 +44,7 @@ type world struct {
 	evils     []evil
 	skew      time.Duration // of the conductors' clock
 	jumped    time.Time     // when it was set last
+	jumps     time.Duration // how far in all
 	ends      [faults]time.Time
 	base      struct { // how the platform is when nothing befalls it
 		Rate      int

@@ -8,8 +8,7 @@ import (
 	"github.com/glint-infra/glint"
 )
 
-// Harm lists what users would have noticed so far: instances destroyed while they took traffic and could answer, or before
-// requests in flight had their time.
+// Harm lists what users would have noticed so far: instances destroyed while they took traffic and could answer.
 func (w *World) Harm() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -37,6 +36,14 @@ func (w *World) Look(id glint.ID) (in glint.Instance, ready, here bool) {
 		return glint.Instance{}, false, false
 	}
 	return i.Instance, w.ready(i), true
+}
+
+// Busy reports whether requests are in flight to an instance, and it took the last of them less than grace ago.
+func (w *World) Busy(id glint.ID, grace time.Duration) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	in, ok := w.instances[id]
+	return ok && (in.force > 0 || !in.left.IsZero() && w.now.Sub(in.left) < min(grace, w.Drain))
 }
 
 // Kill ends an instance's program, as kill -9 would.

@@ -307,7 +307,6 @@ func (w *World) Destroy(ctx context.Context, id glint.ID, grace time.Duration) e
 	if ok && w.silent[in.Place] {
 		return errRefused
 	}
-	w.cut(in, grace)
 	if ok && in.State == glint.Running && word(in.program, 0) == "stubborn" && grace > 0 {
 		if err := w.sleep(ctx, grace); err != nil {
 			return err
@@ -321,16 +320,6 @@ func (w *World) Destroy(ctx context.Context, id glint.ID, grace time.Duration) e
 		w.remove(in)
 	}
 	return nil
-}
-
-// cut notes whose requests are not given their time.
-func (w *World) cut(in *instance, grace time.Duration) {
-	if in == nil || !w.ready(in) || in.force > 0 || in.left.IsZero() {
-		return
-	}
-	if d := w.now.Sub(in.left); d < min(w.Drain, grace) {
-		w.harm = append(w.harm, fmt.Sprintf("%s was told to end %s after it took its last request, with some in flight", in.ID, d))
-	}
 }
 
 func (w *World) remove(in *instance) {
