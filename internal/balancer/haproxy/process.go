@@ -101,12 +101,12 @@ func (p *Proxy) adopt(ctx context.Context) error {
 
 // socketOwner asks on the master's socket whose it is; 0: nobody's who answers.
 func (p *Proxy) socketOwner(ctx context.Context) int {
-	for range 20 { // a master that is just being replaced by itself answers after some milliseconds
+	for range 100 { // a master that is starting, or just being replaced by itself, answers after some milliseconds
 		master, _, _, err := p.showProc(ctx)
 		if err == nil {
 			return master
 		}
-		if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) && p.recorded() == 0 {
+		if (errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED)) && p.running() == 0 {
 			return 0
 		}
 		if pause(ctx, 50*time.Millisecond) != nil {
@@ -118,17 +118,41 @@ func (p *Proxy) socketOwner(ctx context.Context) int {
 
 // endOrphan ends a master that lives and does not answer: two must not share the ports.
 func (p *Proxy) endOrphan() error {
-	pid := p.recorded()
+	pid := p.running()
 	if pid == 0 {
 		return nil
 	}
 	m, err := hold(pid)
-	if err != nil || p.recorded() != pid {
+	if err != nil || p.running() != pid {
 		return nil
 	}
 	p.cfg.Incident(fmt.Sprintf("HAProxy (pid %d) lived but did not answer; it was ended and is started anew", pid))
 	p.master = m
 	return p.end()
+}
+
+// running returns the pid of the master that start wrote down or, had its keeper no time for that, of one that was started
+// with our configuration; 0: there is none.
+func (p *Proxy) running() int {
+	if pid := p.recorded(); pid != 0 {
+		return pid
+	}
+	ours := map[int]bool{}
+	host, _ := os.Readlink("/proc/self/ns/pid")
+	processes, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range processes {
+		args, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
+		in, _ := os.Readlink(filepath.Join(dir, "ns", "pid")) // an instance may call itself what it likes
+		if pid, err := strconv.Atoi(filepath.Base(dir)); err == nil && in == host && bytes.Contains(args, []byte("\x00-f\x00"+p.path("haproxy.cfg")+"\x00")) {
+			ours[pid] = true
+		}
+	}
+	for pid := range ours {
+		if !ours[parentOf(pid)] {
+			return pid
+		}
+	}
+	return 0
 }
 
 // recorded returns the pid that start wrote down, if that very process still lives; otherwise 0.
@@ -147,15 +171,30 @@ func (p *Proxy) recorded() int {
 
 // startTime returns when a process was started, in the kernel's ticks (proc(5), stat, field 22); "" when there is none.
 func startTime(pid int) string {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return ""
-	}
-	f := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	f := stat(pid)
 	if len(f) < 20 || f[0][0] == 'Z' {
 		return ""
 	}
 	return string(f[19])
+}
+
+// parentOf returns the pid of a process's parent; 0 when there is none.
+func parentOf(pid int) int {
+	f := stat(pid)
+	if len(f) < 2 {
+		return 0
+	}
+	parent, _ := strconv.Atoi(string(f[1]))
+	return parent
+}
+
+// stat returns the kernel's fields of a process, from the third on: what is before may hold blanks.
+func stat(pid int) [][]byte {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return nil
+	}
+	return bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
 }
 
 // start runs HAProxy in a session of its own, so that nothing that ends its keeper ends it. The caller has written the configuration.
