@@ -4,10 +4,13 @@ GO := $(shell if command -v go >/dev/null && go env GOVERSION | grep -Eq '^go1\.
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: setup build demo demo-stop test test-long lint bench
+.PHONY: setup setup-test build demo demo-stop test test-long lint bench
 
 setup: ## install what Glint needs (Debian packages, Go); says what it does
 	@./scripts/setup
+
+setup-test: ## and what only the tests need
+	@./scripts/setup tests
 
 build: ## bin/glint, and the shop of the example
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/glint ./cmd/glint
@@ -24,7 +27,7 @@ lint: ## what CI holds the sources to
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 
-test: setup build lint ## everything, on the real platform; needs root
+test: setup-test build lint ## everything, on the real platform; needs root
 	GLINT_TALLY=$(CURDIR)/bin/requests.txt $(GO) test -timeout 40m ./...
 	@cat bin/requests.txt
 

@@ -27,7 +27,10 @@
 #ifndef PLANES
 #define PLANES 0     /* times the process that keeps the plane may die and come back */
 #endif
-#define N (2 * W + CRASHES + LATE) /* the highest number that can be given out; asserted */
+#ifndef MORE
+#define MORE 0       /* numbers beyond what can be needed: a broken protocol needs them to show how else it breaks */
+#endif
+#define N (2 * W + CRASHES + LATE + MORE) /* the highest number that can be given out; asserted */
 #if N > 6
 #error four bits for each number
 #endif
@@ -151,7 +154,7 @@ unsigned lates   : 2 = LATE;
 hidden Blueprint x;
 hidden Observation o;
 hidden int t;
-hidden byte i, j, k, b, spare, staying, missing, room, why, lost, g, s;
+hidden byte i, j, k, b, spare, staying, missing, room, why, lost, s;
 
 inline count(set, into) {
 	into = 0;
@@ -491,9 +494,6 @@ inline answer() {
 #endif
 #ifdef OLD_RETRIES
 	if :: waits -> o.busy = 0 :: else fi;
-#ifdef WAITERS_COUNT
-	if :: waits && way == over_older -> o.acked = 0 :: else fi;
-#endif
 #endif
 #ifdef ACK_ALL
 	if :: older && (at_older & ~routes) -> o.acked = 0 :: else fi;
@@ -753,7 +753,11 @@ init {
 		mind[0].at = idle; mind[1].at = idle;
 		head.mem = FIRST; head.stay = FIRST; head.routed = FIRST; head.seen = FIRST; head.last = W; head.routes = 1;
 		exists = FIRST; given = FIRST; accepted = 1; routes = FIRST; at_worker = FIRST; at_kernel = FIRST;
-		run Conductor(0); run Conductor(1); run Platform(); run Plane(); run User(); run Luck()
+		run Conductor(0);
+#ifndef SOLO
+		run Conductor(1);
+#endif
+		run Platform(); run Plane(); run User(); run Luck()
 	}
 }
 
