@@ -61,6 +61,8 @@ func TestAge(t *testing.T) {
 			born(s, 2, 20*time.Minute)
 		}, `
 			wake: +148.868524097s`},
+		{"the last in number is the oldest", func(s *scene) { born(s, 3, 20*time.Minute) }, `
+			wake: +2068.868524097s`},
 		{"one alone", func(s *scene) {
 			s.drop(2)
 			s.drop(3)
@@ -120,6 +122,25 @@ func TestAge(t *testing.T) {
 			born(s, 2, -time.Hour)
 		}, `
 			wake: +1s`},
+		{"a service that wants nobody, and has two", func(s *scene) {
+			s.drop(3)
+			s.both(func(w *glint.Service) { w.Instances = 0 })
+		}, `
+			stack: routes=5
+			web.1: because="0 wanted" gone=5 leaving=noon reason=surplus routed=-
+			web.2: because="0 wanted" gone=5 leaving=noon reason=surplus routed=-
+			do: route
+			wake: +1800s`},
+		{"a standby, however short its life is", func(s *scene) {
+			s.both(func(w *glint.Service) { w.MaxAge, w.Standby = 1, 1 })
+			s.spare(v1)
+		}, `
+			web: last=5
+			web.4: because="born at 11:00:00; none may be older than 1ns" leaving=noon reason=expired
+			web.5: joins
+			web.5: created=noon held=true version=v1
+			do: create web.5
+			wake: +1e-09s`},
 		{"a service that wants nobody", func(s *scene) { s.both(func(w *glint.Service) { w.Instances = 0 }) }, `
 			stack: routes=5
 			web.1: because="0 wanted" gone=5 leaving=noon reason=surplus routed=-

@@ -91,6 +91,16 @@ func TestCanaryBegins(t *testing.T) {
 			note web.1: superseded (r2 wants another version); waits: 3 of 3 take traffic
 			note web.2: superseded (r2 wants another version); waits: 3 of 3 take traffic
 			note web.3: superseded (r2 wants another version); waits: 3 of 3 take traffic`},
+		{"one of the stable version is there", func(s *scene) { s.drop(2); s.drop(3) }, `
+			stack: revision=2 target=2
+			web: last=5 phase=canary since=noon target=v2 templates=v1,v2
+			web.4: joins
+			web.4: created=noon version=v1
+			web.5: joins
+			web.5: created=noon version=v2
+			do: create web.4
+			do: create web.5
+			note web: canary: 0 of 1 work`},
 		{"those of the stable version leave", func(s *scene) {
 			for n := range 3 {
 				m := s.member(n + 1)
@@ -323,6 +333,17 @@ func TestBake(t *testing.T) {
 			web.5: created=noon for=4 version=v2
 			do: route
 			do: create web.5`},
+		{"one too many of it leaves", func(s *scene) { s.add(v2) }, `
+			stack: routes=5
+			web.4: because="3 wanted" gone=5 leaving=noon reason=surplus routed=-
+			do: route
+			note web: canary: must work until 12:00:20; to go on now: glint promote
+			wake: +20s`},
+		{"one too many of it dies", func(s *scene) { s.add(v2); s.dies(5, 1) }, `
+			stack: routes=5
+			web: baking=- failed=1 retry=noon
+			web.5: because="exited 1" gone=5 leaving=noon reason=lost routed=-
+			do: route`},
 		{"one that left before says nothing", func(s *scene) { s.leaver(v2) }, `
 			web.5: ending=noon out=noon
 			do: destroy web.5
@@ -387,4 +408,18 @@ func TestBake(t *testing.T) {
 			do: route
 			note web.4: is not ready: nobody can say why`},
 	})
+}
+
+// TestBakeWithoutTraffic: a canary bakes only once the balancers have proven that they send it requests.
+func TestBakeWithoutTraffic(t *testing.T) {
+	s := proving()
+	s.member(4).Routed, s.member(4).Seen, s.fleet().Baking = false, false, time.Time{}
+	for range 60 { // the balancers are deaf: generation 4 is all they ever prove
+		s.have = next(s).Blueprint
+		s.now = s.now.Add(time.Second)
+		s.seen.At = s.seen.At.Add(time.Second)
+	}
+	if f := s.fleet(); f.Phase != glint.Canary || !f.Baking.IsZero() {
+		t.Errorf("generation %d of %d is in force, and it is %s, baking since %s", s.seen.Acked(), s.have.Routes, f.Phase, f.Baking)
+	}
 }

@@ -435,6 +435,30 @@ func TestRecruit(t *testing.T) {
 			note web.4: drains: 1 in flight, until 12:00:30 at the latest
 			note web: 1 missing; waits until what only one may hold is free
 			wake: +30s`},
+		{"where old goes first, one is gone and one leaves", func(s *scene) {
+			s.drop(1)
+			s.drop(2)
+			s.leaver(v1)
+			s.inst(4).InFlight = 1
+			s.both(func(w *glint.Service) { w.Update.Strategy = glint.Recreate })
+		}, `
+			web: last=5
+			web.4: out=noon
+			web.5: joins
+			web.5: created=noon for=4 version=v1
+			do: create web.5
+			note web.4: drains: 1 in flight, until 12:00:30 at the latest
+			wake: +30s`},
+		{"an update may not go beyond, and one leaves", func(s *scene) {
+			s.roll(two)
+			s.leaver(v1)
+			s.both(func(w *glint.Service) { w.Update.Surge = 0 })
+		}, `
+			web.4: ending=noon out=noon
+			do: destroy web.4
+			note web.1: superseded (r2 wants another version); waits: 3 of 3 take traffic
+			note web.2: superseded (r2 wants another version); waits: 3 of 3 take traffic
+			note web.3: superseded (r2 wants another version); waits: 3 of 3 take traffic`},
 		{"where old goes first, and is gone", func(s *scene) {
 			s.drop(1)
 			s.both(func(w *glint.Service) { w.Update.Strategy = glint.Recreate })
@@ -524,6 +548,24 @@ func TestRecruit(t *testing.T) {
 			do: destroy web.4
 			do: destroy web.5
 			do: create web.6`},
+		{"who was to take a place and never worked leaves no other", func(s *scene) {
+			s.drop(2)
+			m := s.member(1)
+			m.Leaving, m.Reason, m.Routed, m.Gone = noon.Add(-5*time.Second), glint.Lost, false, 4
+			m = s.leaver(v1)
+			m.Reason, m.For, m.Seen, m.Gone = glint.Unhealthy, 1, false, 0
+		}, `
+			web: last=6
+			web.1: ending=noon out=noon
+			web.4: ending=noon out=noon
+			web.5: joins
+			web.5: created=noon for=1 version=v1
+			web.6: joins
+			web.6: created=noon version=v1
+			do: destroy web.1
+			do: destroy web.4
+			do: create web.5
+			do: create web.6`},
 		{"who took a place and worked leaves its own", func(s *scene) {
 			s.drop(1)
 			s.leaver(v1).Reason = glint.Lost
@@ -605,6 +647,26 @@ func TestMaxAsked(t *testing.T) {
 				t.Errorf("waits %v: %v", got, d.Notes)
 			}
 		})
+	}
+}
+
+// TestManyStandbys: of standbys too a platform is asked for 32 at a time.
+func TestManyStandbys(t *testing.T) {
+	s := calm()
+	s.both(func(w *glint.Service) { w.Standby = 40 })
+	if d := next(s); d.Blueprint.Services[0].Last != 3+32 {
+		t.Errorf("up to %d", d.Blueprint.Services[0].Last)
+	}
+}
+
+// TestRoomBehind: what is given is not written to, not even where its lists have room for more.
+func TestRoomBehind(t *testing.T) {
+	s := rolling()
+	s.fleet().Failed = 2
+	s.fleet().Rejected = append(make([]glint.Digest, 0, 4), v3)
+	s.dies(4, 1)
+	if d := next(s); len(d.Blueprint.Services[0].Rejected) != 2 || s.fleet().Rejected[:2][1] != "" {
+		t.Errorf("%v after %v", d.Blueprint.Services[0].Rejected, s.fleet().Rejected[:2])
 	}
 }
 
@@ -763,6 +825,25 @@ func TestOthers(t *testing.T) {
 			web.4: because="another version is wanted" leaving=noon reason=superseded
 			web.5: because="a third version was taken up; it was kept warm" leaving=noon reason=superseded
 			do: route`},
+		{"it has nobody left, and something declared does not serve", func(s *scene) {
+			s.drop(1)
+			s.drop(2)
+			s.drop(3)
+			s.have.Services[0].Phase = glint.RollingTo
+		}, `
+			stack: routes=5
+			api: phase=steady
+			web: phase=empty since=noon stable=- target=- templates=-
+			do: route`},
+		{"it has one left, and something declared does not serve", func(s *scene) {
+			s.drop(1)
+			s.drop(2)
+			s.have.Services[0].Phase = glint.RollingTo
+		}, `
+			stack: stable=2
+			api: phase=steady
+			web: phase=emptying since=noon
+			note web: is no longer declared; stays until everything declared serves and no host name leads to it`},
 		{"it is forgotten with its last member", func(s *scene) {
 			f := s.fleet()
 			f.Members, f.Asked, f.Wanted, f.Failed, f.Retry = nil, 4, 4, 1, noon.Add(time.Minute)

@@ -584,6 +584,13 @@ func TestVerdict(t *testing.T) {
 			web: failed=3 rejected=[v2] retry=+2s
 			web.4: because="exited 1" gone=5 leaving=noon reason=lost routed=-
 			do: route`},
+		{"host names that it does not declare stay in that turn", func(s *scene) {
+			s.have.Hosts = []glint.Route{{Host: "shop", To: glint.Target{Service: "web", Port: "http"}}}
+		}, `
+			stack: rejected={because:"web.4 exited 1, 3 of 3 tries" instance:shop.e.web.4 revision:2 service:web version:v2} routes=5 target=1
+			web: failed=3 rejected=[v2] retry=+2s
+			web.4: because="exited 1" gone=5 leaving=noon reason=lost routed=-
+			do: route`},
 		{"what is routed follows what is ready in that turn too", func(s *scene) { s.unready(1) }, `
 			stack: rejected={because:"web.4 exited 1, 3 of 3 tries" instance:shop.e.web.4 revision:2 service:web version:v2} routes=5 target=1
 			web: failed=3 rejected=[v2] retry=+2s
@@ -870,7 +877,13 @@ func TestLook(t *testing.T) {
 			web.4: created=noon for=1 version=v1
 			do: route
 			do: create web.4`},
-		{"of another stack", func(s *scene) { s.see(glint.Instance{ID: glint.ID{Stack: "bank", Epoch: "e", Service: "web", N: 9}}) }, ``},
+		{"of another stack", func(s *scene) {
+			s.see(glint.Instance{ID: glint.ID{Stack: "zoo", Epoch: "e", Service: "web", N: 1}, State: glint.Dead})
+		}, ``},
+		{"of a life to come", func(s *scene) {
+			s.see(glint.Instance{ID: glint.ID{Stack: "shop", Epoch: "f", Service: "web", N: 1}, State: glint.Dead})
+		}, `
+			note web.1: is of another life of this stack (epoch f), and is left alone; the stack cannot end while it is there`},
 		{"of another life", func(s *scene) {
 			s.see(glint.Instance{ID: glint.ID{Stack: "shop", Epoch: "d", Service: "web", N: 1}, State: glint.Dead})
 		}, `

@@ -46,6 +46,8 @@ func TestPlaces(t *testing.T) {
 			}
 		}, `
 			note web: 1 missing; no place takes new instances`},
+		{"there is one, and it is closed", func(s *scene) { s.seen.Places = []glint.Place{{Name: "a1", Closed: true}} }, `
+			note web: 1 missing; no place takes new instances`},
 		{"all are closed to standbys too", func(s *scene) {
 			for i := range s.seen.Places {
 				s.seen.Places[i].Closed = true

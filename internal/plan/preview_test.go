@@ -71,8 +71,8 @@ func TestPreview(t *testing.T) {
 			rests`},
 		{"a canary bakes in no time", canary, `
 			8: create web.4, noon tries version v2 beside v1, notes 2
-			9: route 5, noon canary: all of it works; it bakes, notes 2
-			10: route 6, notes 1
+			9: route 5, notes 2
+			10: route 6, noon canary: all of it works; it bakes, notes 1
 			11: destroy web.1 superseded 30s, notes 1
 			12: notes 1
 			13: +30s the canary is promoted: rolls to version v2
@@ -84,8 +84,8 @@ func TestPreview(t *testing.T) {
 			rests`},
 		{"a canary that waits for a person", func(s *scene) { canary(s); s.both(func(w *glint.Service) { w.Update.Manual = true }) }, `
 			8: create web.4, noon tries version v2 beside v1, notes 2
-			9: route 5, noon canary: all of it works; it bakes, notes 2
-			10: route 6, notes 1
+			9: route 5, notes 2
+			10: route 6, noon canary: all of it works; it bakes, notes 1
 			11: destroy web.1 superseded 30s, notes 1
 			12: notes 1
 			rests`},

@@ -44,6 +44,15 @@ func TestSettle(t *testing.T) {
 			web: phase=steady since=noon stable=v2
 			web.7: because="r2 wants another version" gone=5 leaving=noon reason=superseded routed=-
 			do: route`},
+		{"one of the version before is there, and was not asked", func(s *scene) { s.add(v1); s.unasked(7) }, `
+			note web.7: superseded (r2 wants another version); waits until its health is known`},
+		{"a service of one", func(s *scene) {
+			s.drop(5)
+			s.drop(6)
+			s.both(func(w *glint.Service) { w.Instances = 1 })
+		}, `
+			stack: stable=2
+			web: phase=steady since=noon stable=v2 templates=v2`},
 		{"one of the version before leaves", func(s *scene) { s.leaver(v1) }, `
 			stack: stable=2
 			web: phase=steady since=noon stable=v2
@@ -93,7 +102,7 @@ func TestSettle(t *testing.T) {
 func TestForget(t *testing.T) {
 	begin := func() *scene {
 		s := calm()
-		s.fleet().Failed, s.fleet().Retry = 2, noon.Add(-time.Second)
+		s.fleet().Failed, s.fleet().Retry = 2, noon.Add(-time.Hour)
 		return s
 	}
 	young := func(ago time.Duration) func(*scene) {
@@ -113,6 +122,10 @@ func TestForget(t *testing.T) {
 			web.1: gone=5 routed=-
 			do: route
 			note web.1: is not ready: nobody can say why`},
+		{"the last failure is a minute ago", func(s *scene) { s.fleet().Retry = noon.Add(-time.Minute) }, `
+			web: failed=0 retry=-`},
+		{"the last failure is not yet a minute ago, whoever else works", func(s *scene) { s.fleet().Retry = noon.Add(-time.Minute + 1) }, `
+			wake: +1e-09s`},
 		{"none has failed", func(s *scene) { young(0)(s); s.fleet().Failed = 0 }, ``},
 	})
 }
@@ -226,4 +239,45 @@ func TestKeepTemplates(t *testing.T) {
 			web.3: because="0 wanted" gone=5 leaving=noon reason=surplus routed=-
 			do: route`},
 	})
+}
+
+// TestStandbyThatFails: a standby that dies whenever it is made is tried again with growing pauses, as any other.
+func TestStandbyThatFails(t *testing.T) {
+	s := calm()
+	s.both(func(w *glint.Service) { w.Standby = 1 })
+	s.spare(v1)
+	for range 300 {
+		for _, m := range s.fleet().Members {
+			if m.Held && m.Stays() {
+				s.unsee(m.N)
+				s.see(glint.Instance{ID: s.id(m.N), Version: v1, State: glint.Dead, Created: m.Created, Exit: &glint.Exit{Code: -1, Failure: "no space"}})
+			}
+		}
+		s.have = next(s).Blueprint
+		s.now = s.now.Add(time.Second)
+		s.seen.At = s.seen.At.Add(time.Second)
+	}
+	if made := s.fleet().Last - 4; made > 30 {
+		t.Errorf("%d were made in 300 s", made)
+	}
+}
+
+// TestReplacementThatFails: neither is one that is to take the place of an old one made anew each second.
+func TestReplacementThatFails(t *testing.T) {
+	s := calm()
+	s.both(func(w *glint.Service) { w.MaxAge = 60 * minute })
+	for range 300 {
+		for _, m := range s.fleet().Members {
+			if m.N > 3 && m.Stays() {
+				s.unsee(m.N)
+				s.see(glint.Instance{ID: s.id(m.N), Version: v1, State: glint.Dead, Created: m.Created, Exit: &glint.Exit{Code: 1}})
+			}
+		}
+		s.have = next(s).Blueprint
+		s.now = s.now.Add(time.Second)
+		s.seen.At = s.seen.At.Add(time.Second)
+	}
+	if made := s.fleet().Last - 3; made > 30 {
+		t.Errorf("%d were made in 300 s", made)
+	}
 }

@@ -151,17 +151,19 @@ func TestHeld(t *testing.T) {
 	play(t, begin, []turn{
 		{"it is held", func(s *scene) {}, ``},
 		{"it died", func(s *scene) { s.dies(4, 1) }, `
-			web: last=5
+			web: failed=1 last=5 retry=noon
 			web.4: because="exited 1" leaving=noon reason=lost
 			web.5: joins
 			web.5: created=noon held=true version=v1
-			do: create web.5`},
+			do: create web.5
+			wake: +60s`},
 		{"it runs", func(s *scene) { s.inst(4).State = glint.Running }, `
-			web: last=5
+			web: failed=1 last=5 retry=noon
 			web.4: because="it runs although it was held" leaving=noon reason=drifted
 			web.5: joins
 			web.5: created=noon held=true version=v1
-			do: create web.5`},
+			do: create web.5
+			wake: +60s`},
 		{"it is still being made", func(s *scene) {
 			s.inst(4).State = glint.Accepted
 			s.member(4).Created, s.inst(4).Created = noon.Add(-time.Minute+1), noon.Add(-time.Minute+1)
@@ -172,21 +174,23 @@ func TestHeld(t *testing.T) {
 			s.inst(4).State = glint.Accepted
 			s.member(4).Created, s.inst(4).Created = noon.Add(-time.Minute), noon.Add(-time.Minute)
 		}, `
-			web: last=5
+			web: failed=1 last=5 retry=noon
 			web.4: because="not made within 1m: its platform does not say why" leaving=noon reason=unhealthy
 			web.5: joins
 			web.5: created=noon held=true version=v1
-			do: create web.5`},
+			do: create web.5
+			wake: +60s`},
 		{"it is not made in time, and the platform knows why", func(s *scene) {
 			s.unsee(4)
 			s.seen.Troubles = []glint.Trouble{{Verb: glint.Create, ID: s.id(4), Text: "no space"}}
 		}, `
-			web: last=5
+			web: failed=1 last=5 retry=noon
 			web.4: because="not made within 1m: no space" leaving=noon reason=unhealthy
 			web.5: joins
 			web.5: created=noon held=true version=v1
 			do: create web.5
-			note web.4: create does not work: no space; is tried again`},
+			note web.4: create does not work: no space; is tried again
+			wake: +60s`},
 		{"it is not seen, nor are others", func(s *scene) { s.unsee(4); s.seen.Complete = false }, ``},
 		{"it drifted", func(s *scene) { s.inst(4).Deviations = []string{"a mount"} }, `
 			web: last=5
@@ -246,6 +250,16 @@ func TestWarm(t *testing.T) {
 			stack: routes=5
 			web: last=5
 			web.1: because="r2 wants another version" gone=5 leaving=noon reason=superseded routed=-
+			web.5: joins
+			web.5: created=noon for=1 version=v2
+			do: route
+			do: create web.5
+			note web.2: superseded (r2 wants another version); waits: 3 of 3 take traffic
+			note web.3: superseded (r2 wants another version); waits: 3 of 3 take traffic`},
+		{"however short it is kept", func(s *scene) { s.both(func(w *glint.Service) { w.Update.Warm = 1 }) }, `
+			stack: routes=5
+			web: last=5
+			web.1: gone=5 routed=- warm=+1e-09s
 			web.5: joins
 			web.5: created=noon for=1 version=v2
 			do: route

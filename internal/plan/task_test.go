@@ -144,6 +144,16 @@ func TestTask(t *testing.T) {
 			s.both(func(w *glint.Service) { w.Update.StartWithin = 0 })
 		}, `
 			note web.1: is not ready: nobody can say why`},
+		{"however short its time is", func(s *scene) { s.both(func(w *glint.Service) { w.Update.StartWithin = 1 }) }, `
+			stack: rejected={because:"web.1 not done within 1ns, 1 of 1 tries" instance:shop.e.web.1 revision:1 service:web version:t1}
+			web: done=[{at:noon because:"not done within 1ns" instance:shop.e.web.1 outcome:failed version:t1}] failed=1 rejected=[t1] retry=noon
+			web.1: because="not done within 1ns" leaving=noon reason=unhealthy
+			note web: 1 missing; waits until what only one may hold is free
+			note web: version t1 is rejected; to try it again: glint apply --retry`},
+		{"it is no longer declared, and succeeds", func(s *scene) { s.in.Releases[1] = glint.Release{}; s.dies(1, 0) }, `
+			stack: stable=1
+			web: done=[{at:noon because:"exited 0" instance:shop.e.web.1 outcome:succeeded version:t1}] phase=emptying since=noon
+			web.1: because="exited 0" leaving=noon reason=finished`},
 		{"it is to be run", func(s *scene) { s.drop(1) }, `
 			web: last=2
 			web.2: joins
@@ -178,8 +188,9 @@ func TestTask(t *testing.T) {
 			do: create web.2`},
 		{"a success is not overwritten", func(s *scene) { s.dies(1, 1); s.fleet().Done = done(glint.Succeeded) }, `
 			stack: rejected={because:"web.1 exited 1, 1 of 1 tries" instance:shop.e.web.1 revision:1 service:web version:t1}
-			web: phase=steady rejected=[t1] since=noon stable=t1
-			web.1: because="exited 1" leaving=noon reason=lost`},
+			web: failed=1 phase=steady rejected=[t1] retry=noon since=noon stable=t1
+			web.1: because="exited 1" leaving=noon reason=lost
+			wake: +60s`},
 		{"a failure is overwritten", func(s *scene) { s.dies(1, 0); s.fleet().Done = done(glint.Broke) }, `
 			stack: stable=1
 			web: done=[{at:noon because:"exited 0" instance:shop.e.web.1 outcome:succeeded version:t1}] phase=steady since=noon stable=t1

@@ -39,6 +39,8 @@ func TestRevision(t *testing.T) {
 		{"one that is older", func(s *scene) { s.revise(two); s.have.Revision = 3 }, ``},
 		{"it cannot be read", func(s *scene) { s.in.Head.Number = 2 }, `
 			note stack: r2 cannot be read; waits`},
+		{"the first cannot be read", func(s *scene) { delete(s.in.Releases, 1) }, `
+			note stack: r1 cannot be read; waits`},
 		{"what was rejected is forgotten", func(s *scene) { s.revise(two); s.have.Rejected = &glint.Rejection{Revision: 1} }, `
 			stack: rejected=- revision=2 target=2
 			web: last=4 phase=rolling since=noon target=v2 templates=v1,v2
@@ -395,6 +397,17 @@ func TestAfter(t *testing.T) {
 		{"one that was undeclared waits to come back", func(s *scene) {
 			s.have.Services[0].Phase = glint.RollingTo
 			s.fleet().Phase = glint.Emptying
+			s.dies(1, 1)
+		}, `
+			stack: revision=2 routes=5 target=2
+			db: phase=steady since=noon
+			web.1: because="exited 1" gone=5 leaving=noon reason=lost routed=-
+			do: route
+			note web: its new version waits for db`},
+		{"one that was undeclared waits to come back, old first", func(s *scene) {
+			s.have.Services[0].Phase = glint.RollingTo
+			s.fleet().Phase = glint.Emptying
+			s.both(func(w *glint.Service) { w.Update.Strategy = glint.Recreate })
 			s.dies(1, 1)
 		}, `
 			stack: revision=2 routes=5 target=2
