@@ -88,6 +88,7 @@ type crash struct {
 	last    glint.ID         // the newest instance
 	alive   map[glint.ID]int // as events tell: 1 for those that were created, 2 when told to go, 3 when drained
 	rounds  int
+	died    bool           // in the last round
 	deaths  map[string]int // by what came just before
 }
 
@@ -368,7 +369,7 @@ func (c *crash) chosen(total int) func(func(int) bool) {
 	}
 	c.Logf("%s: the server dies at moments %d, %d … of %d; all of them with %s=1, one with %s=N", c.name, first, first+stride, total, envLong, envCrashAt)
 	return func(yield func(int) bool) {
-		for n := first; n <= total; n += stride {
+		for n := first; n <= total || stride == 1 && only == 0 && c.died; n += stride { // no two runs pass equally many
 			if !yield(n) {
 				return
 			}
@@ -381,16 +382,16 @@ func (c *crash) round(n int) {
 	began := time.Now()
 	moments, died := c.perform(n)
 	what := "the end"
-	if died {
+	if c.died = died; died {
 		what = c.note(moments)
 	}
 	again := 0
 	if os.Getenv(envLong) != "" {
-		again = 1 + n%11 // recovery passes about as many moments
+		again = 1 + n%23 // most recoveries pass fewer moments
 	}
-	c.recover(what, again)
+	also := c.recover(what, again)
 	c.rounds++
-	c.Logf("%s  %s: died at %q, serves version %d (%s)", began.UTC().Format("15:04:05.000"), c.name, what, c.serving, time.Since(began).Round(time.Millisecond))
+	c.Logf("%s  %s: died at %q%s, serves version %d (%s)", began.UTC().Format("15:04:05.000"), c.name, what, also, c.serving, time.Since(began).Round(time.Millisecond))
 }
 
 // note counts a death by the kind of its moment, and names the moment.
@@ -402,12 +403,18 @@ func (c *crash) note(moments []string) string {
 }
 
 // recover starts the next server and holds what it comes to against what there was. The first of them dies at the given
-// moment too, if that is not 0 and it gets there.
-func (c *crash) recover(what string, again int) {
+// moment too, if that is not 0 and it gets there; also tells of it.
+func (c *crash) recover(what string, again int) (also string) {
 	if again > 0 {
-		s := c.start(envMoments+"="+filepath.Join(c.work, "moments"), envDieAt+"="+strconv.Itoa(again))
+		file := filepath.Join(c.work, "recovery")
+		_ = os.Remove(file)
+		s := c.start(envMoments+"="+file, envDieAt+"="+strconv.Itoa(again))
 		if c.answers(s) {
 			c.awaitRest(s)
+		}
+		if s.dead() {
+			text, _ := os.ReadFile(file)
+			also = fmt.Sprintf(", then at %q", c.note(strings.Split(strings.TrimSpace(string(text)), "\n")))
 		}
 		s.kill()
 	}
@@ -422,6 +429,7 @@ func (c *crash) recover(what string, again int) {
 	c.rest = after
 	s.kill()
 	c.g.log.Reset()
+	return also
 }
 
 // judge holds a rest against the one before: all is as it was, or all is new.
