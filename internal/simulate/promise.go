@@ -21,14 +21,12 @@ type promises struct {
 	planted   map[glint.ID]bool
 	resting   bool // nothing may change any more but by age
 	quiet     int  // blueprints since then of which nothing is told
-	target    int  // of the blueprint that services were promised by
 }
 
 // held is what one service was promised at the balancer.
 type held struct {
 	promised int               // ready instances that Glint leaves standing, as declared now
 	floor    int               // what was reached of it
-	up       int               //
 	hit      map[glint.ID]bool // instances that something befell, since the service was last whole
 }
 
