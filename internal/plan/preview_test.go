@@ -95,6 +95,21 @@ func TestPreview(t *testing.T) {
 			s.both(func(w *glint.Service) { w.Update.Manual = true })
 		}, `
 			rests`},
+		{"a canary that waits for a person is not waited with until it is old", func(s *scene) {
+			*s = *proving()
+			s.fleet().Baking = noon.Add(-time.Minute)
+			s.both(func(w *glint.Service) { w.Update.Manual, w.MaxAge = true, 1000*minute })
+		}, `
+			rests`},
+		{"before it waits for a person, a pause is waited for", func(s *scene) {
+			*s = *proving()
+			s.drop(2)
+			s.fleet().Heal = noon.Add(5 * time.Second)
+			s.both(func(w *glint.Service) { w.Update.Manual = true })
+		}, `
+			8: create web.5, notes 1
+			9: route 5, notes 1
+			rests`},
 		{"paused", func(s *scene) { s.pause(); s.revise(two) }, `
 			rests`},
 		{"paused in a bake", func(s *scene) { *s = *proving(); s.pause() }, `

@@ -146,14 +146,14 @@ func TestStory(t *testing.T) {
 		{"a standby stays", func(b, a *glint.Blueprint, s *scene) { m(b, 3).Held, m(a, 3).Held = true, true }, ``},
 		{"one is ready", func(b, a *glint.Blueprint, s *scene) {
 			m(b, 1).Seen = false
-			m(a, 1).Created = noon.Add(-2500*time.Millisecond - 1)
+			m(a, 1).Created = noon.Add(-2501*time.Millisecond - 1)
 		}, `
-			ready r1 web web.1: ready 2.5s after its number was given out`},
+			ready r1 web web.1: ready 2.501s after its number was given out`},
 		{"one is ready that was let go", func(b, a *glint.Blueprint, s *scene) {
 			m(b, 1).Seen = false
-			m(a, 1).Let = noon.Add(-1250*time.Millisecond + 1)
+			m(a, 1).Let = noon.Add(-1251*time.Millisecond + 1)
 		}, `
-			ready r1 web web.1: ready 1.25s after it was let go`},
+			ready r1 web web.1: ready 1.251s after it was let go`},
 		{"one is kept warm", func(b, a *glint.Blueprint, s *scene) { m(a, 1).Warm, m(a, 1).Routed = noon, false }, `
 			route r1 web web.1: is kept warm
 			route r1 web web.1: takes no more traffic`},
