@@ -61,7 +61,9 @@ func (p *planner) places(s glint.Service, f glint.Fleet) map[glint.Digest]int {
 		if _, known := f.Templates[proven]; !known {
 			proven = f.Target
 		}
-		places[proven] += max(s.Instances-counting(f), 0)
+		if !s.Task { // which has done its work in the version before
+			places[proven] += max(s.Instances-counting(f), 0)
+		}
 		return places
 	case f.Phase == glint.Canary:
 		n := p.canary(s, f)
@@ -90,13 +92,13 @@ func (p *planner) bake(s glint.Service, f *glint.Fleet) {
 		p.roll(f)
 		return
 	}
-	switch working, baking, broken, left := p.working(*f); {
+	switch working, baking, unsure, broken := p.working(*f); {
 	case !f.Baking.IsZero() && broken:
 		if !p.failed[f.Name] && !p.braked[f.Name] {
 			f.Failed++
 		}
 		f.Baking = time.Time{}
-	case working < n && left: // for a reason that does not speak against it
+	case !f.Baking.IsZero() && working+unsure < n: // some left for a reason that does not speak against them, or more are wanted now
 		f.Baking = time.Time{}
 	case working < n || f.Baking.IsZero() && (baking < n || p.seen.Acked() < p.have.Routes):
 		p.note(f.Name, glint.Member{}, "canary: %d of %d work", working, n)
@@ -130,10 +132,10 @@ func (p *planner) roll(f *glint.Fleet) {
 	p.enter(f, glint.RollingTo)
 }
 
-// working counts the members of the canary that take traffic and can, and those of them that were given it before this turn:
-// of the others the balancers cannot have heard. It says whether one of those that baked cannot any more,
-// or left for a reason that is not its own. What was not seen or not asked is neither.
-func (p *planner) working(f glint.Fleet) (n, baking int, broken, left bool) {
+// working counts the members of the canary that take traffic and can; those of them that were given it before this turn, as
+// of the others the balancers cannot have heard; and those that may well work and were not seen, or not asked. It says
+// whether one of those that baked cannot any more.
+func (p *planner) working(f glint.Fleet) (n, baking, unsure int, broken bool) {
 	was, _ := p.have.Fleet(f.Name)
 	for _, m := range f.Members {
 		if m.Version != f.Target {
@@ -150,9 +152,9 @@ func (p *planner) working(f glint.Fleet) (n, baking int, broken, left bool) {
 		case !had || !old.Routed: // it did not bake
 		case old.Stays() && (m.Reason == glint.Lost || m.Reason == glint.Unhealthy), here && inst.State == glint.Running && inst.Health.Known && !inst.Health.Ready:
 			broken = true
-		case !m.Stays() && old.Stays():
-			left = true
+		case m.Counts() && m.Routed:
+			unsure++
 		}
 	}
-	return n, baking, broken, left
+	return n, baking, unsure, broken
 }

@@ -277,7 +277,7 @@ func TestBake(t *testing.T) {
 			note web: canary: 0 of 1 work
 			wake: +50s`},
 		{"it was never in the routes, and is unready", func(s *scene) { s.member(4).Routed = false; s.unready(4) }, `
-			note web: canary: 0 of 1 work
+			web: baking=-
 			note web.4: is not ready: nobody can say why`},
 		{"it becomes unready", func(s *scene) { s.unready(4) }, `
 			stack: routes=5
@@ -317,10 +317,10 @@ func TestBake(t *testing.T) {
 			note web: waits until all places answer`},
 		{"it was only accepted, they say", func(s *scene) { s.inst(4).State = glint.Accepted }, `
 			stack: routes=5
+			web: baking=-
 			web.4: gone=5 routed=-
 			do: route
 			do: create web.4
-			note web: canary: 0 of 1 work
 			note web.4: is not ready: nobody can say why`},
 		{"it is replaced for a reason that is not its own", func(s *scene) {
 			s.both(func(w *glint.Service) { w.Update.Unavailable = 1 })

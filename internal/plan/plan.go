@@ -60,8 +60,10 @@ func Next(in Intent, have glint.Blueprint, seen glint.Observation, now time.Time
 	p.troubles()
 	p.settleRevision()
 	p.claims()
-	p.edges()
-	p.hosts()
+	if p.target == p.next.Target { // what was rejected just now opens nothing and leads nobody
+		p.edges()
+		p.hosts()
+	}
 	p.generation()
 	if unchanged(have, p.next) {
 		p.next = have
