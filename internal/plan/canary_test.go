@@ -368,6 +368,30 @@ func TestBake(t *testing.T) {
 			do: create web.5
 			note web: canary: must work until 12:00:20; to go on now: glint promote
 			wake: +20s`},
+		{"two are to prove themselves now", func(s *scene) { s.both(func(w *glint.Service) { w.Update.Canary = 2 }) }, `
+			web: baking=- last=5
+			web.5: joins
+			web.5: created=noon for=2 version=v2
+			do: create web.5
+			note web.2: superseded (r2 wants another version); waits: 3 of 3 take traffic`},
+		{"one of two was not asked", func(s *scene) {
+			s.both(func(w *glint.Service) { w.Update.Canary = 2 })
+			s.add(v2)
+			s.unasked(4)
+		}, `
+			note web.2: superseded (r2 wants another version); waits: 3 of 3 take traffic
+			note web: canary: 1 of 2 work
+			note web.4: waits until its health is known`},
+		{"one of two was not in the routes before", func(s *scene) {
+			s.both(func(w *glint.Service) { w.Update.Canary = 2 })
+			s.add(v2).Routed = false
+			s.fleet().Baking = time.Time{}
+		}, `
+			stack: routes=5
+			web.5: routed=true
+			do: route
+			note web.2: superseded (r2 wants another version); waits: 3 of 3 take traffic
+			note web: canary: 2 of 2 work`},
 		{"one of two is unready", func(s *scene) {
 			s.both(func(w *glint.Service) { w.Update.Canary = 2 })
 			s.add(v2)

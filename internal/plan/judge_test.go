@@ -584,6 +584,16 @@ func TestVerdict(t *testing.T) {
 			web: failed=3 rejected=[v2] retry=+2s
 			web.4: because="exited 1" gone=5 leaving=noon reason=lost routed=-
 			do: route`},
+		{"what is rejected just now opens nothing and leads nobody", func(s *scene) {
+			rel := s.in.Releases[2]
+			rel.Allows = []glint.Edge{{From: "web", To: glint.Target{Service: "web", Port: "http"}}}
+			rel.Routes = []glint.Route{{Host: "bank", To: glint.Target{Service: "web", Port: "http"}}}
+			s.in.Releases[2] = rel
+		}, `
+			stack: rejected={because:"web.4 exited 1, 3 of 3 tries" instance:shop.e.web.4 revision:2 service:web version:v2} routes=5 target=1
+			web: failed=3 rejected=[v2] retry=+2s
+			web.4: because="exited 1" gone=5 leaving=noon reason=lost routed=-
+			do: route`},
 		{"host names that it does not declare stay in that turn", func(s *scene) {
 			s.have.Hosts = []glint.Route{{Host: "shop", To: glint.Target{Service: "web", Port: "http"}}}
 		}, `

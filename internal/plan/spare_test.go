@@ -363,6 +363,8 @@ func TestWarm(t *testing.T) {
 			web.4: because="its time as warm spare is over" leaving=noon reason=superseded`},
 		{"a moment before", func(s *scene) { rest(s); s.member(4).Warm = noon.Add(1) }, `
 			wake: +1e-09s`},
+		{"where old goes first it is kept no longer", func(s *scene) { rest(s); s.both(func(w *glint.Service) { w.Update.Strategy = glint.Recreate }) }, `
+			web.4: because="nobody is kept warm where the old must go first" leaving=noon reason=superseded`},
 		{"it is old", func(s *scene) { rest(s); s.both(func(w *glint.Service) { w.MaxAge = 60 * minute }) }, `
 			web: last=5
 			web.4: because="born at 11:00:00; none may be older than 1h" leaving=noon reason=expired

@@ -159,6 +159,8 @@ func TestTask(t *testing.T) {
 			web.2: joins
 			web.2: created=noon version=t1
 			do: create web.2`},
+		{"it is not run again in what stands still", func(s *scene) { s.drop(1); s.pause(); s.fleet().Stable = t2; s.fleet().Templates[t2] = other }, `
+			note web: its rollout stands still: paused by ann; to go on: glint resume`},
 		{"it has succeeded", func(s *scene) { s.drop(1); s.fleet().Done = done(glint.Succeeded) }, `
 			stack: stable=1
 			web: phase=steady since=noon stable=t1`},
