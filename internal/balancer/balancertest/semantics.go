@@ -73,6 +73,19 @@ func Semantics(t *testing.T, s Subject) {
 		s.publish(t, glint.Routes{Stack: "f", Generation: 2})
 		s.await(t, "f", 2)
 	})
+	t.Run("what was overtaken does not bring a stack back", func(t *testing.T) {
+		s.publish(t, routes("g", 2, id("g", 1)))
+		s.await(t, "g", 2)
+		s.publish(t, glint.Routes{Stack: "g", Generation: 3})
+		s.await(t, "g", 3)
+		s.publish(t, routes("g", 1, id("g", 1)))
+		for range 5 {
+			s.Step()
+			if got := s.acked(t, "g"); got != 3 {
+				t.Fatalf("generation %d is in force after 1 was published on top of 3", got)
+			}
+		}
+	})
 	for _, stack := range []string{"a", "b", "c", "d"} {
 		s.publish(t, glint.Routes{Stack: stack, Generation: 99})
 		s.await(t, stack, 99)

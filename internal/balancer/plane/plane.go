@@ -111,7 +111,7 @@ func (p *Plane) Publish(ctx context.Context, r glint.Routes) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if have, ok := p.stacks[r.Stack]; ok && !off(have) && r.Generation < have.Generation {
+	if have, ok := p.stacks[r.Stack]; ok && r.Generation < have.Generation { // also of one that is off: what was overtaken must not bring it back
 		return nil
 	}
 	next := maps.Clone(p.stacks)
