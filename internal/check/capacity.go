@@ -55,7 +55,7 @@ func (j *judge) brake(c *change) {
 		return
 	}
 	for _, p := range c.members {
-		if p.leaves() && p.m.Reason == glint.Unhealthy {
+		if p.leaves() && p.m.Reason == glint.Unhealthy && p.old.Counts() {
 			j.bad("%s.%d: would be replaced, and all %d are unhealthy at the same time", c.is.Name, p.m.N, all)
 		}
 		if p.old.Routed && !p.m.Routed && p.m.Counts() {

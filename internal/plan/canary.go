@@ -78,7 +78,7 @@ func (p *planner) places(s glint.Service, f glint.Fleet) map[glint.Digest]int {
 // bake lets the others follow the canary once all of it has worked long enough without a break, or a person has promoted it.
 // A break counts as a failure: a version that cannot stay ready is not to be tried for ever.
 func (p *planner) bake(s glint.Service, f *glint.Fleet) {
-	if f.Phase != glint.Canary {
+	if f.Phase != glint.Canary || p.waiting[f.Name] { // the second: another version is wanted by now
 		f.Baking, f.Promoted = time.Time{}, nil
 		return
 	}

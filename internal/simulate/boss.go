@@ -166,6 +166,9 @@ func (b *boss) Create(ctx context.Context, spec glint.InstanceSpec) error {
 			return errFallen
 		}
 	}
+	if !w.lives(spec.ID.Epoch) {
+		return errTimeout
+	}
 	return w.sim.Create(ctx, spec)
 }
 

@@ -268,7 +268,7 @@ func TestOldConnection(t *testing.T) {
 	one, two := serve(t, "web", 1), serve(t, "web", 2)
 	publish(t, p, routes(1, backend("web", glint.HTTP, one)))
 	await(t, p, 1)
-	for _, to := range []string{"127.0.0.1:80", strings.TrimPrefix(url("web"), "http://")} {
+	for i, to := range []string{"127.0.0.1:80", strings.TrimPrefix(url("web"), "http://")} {
 		conn, err := net.Dial("tcp", to)
 		if err != nil {
 			t.Fatal(err)
@@ -276,16 +276,16 @@ func TestOldConnection(t *testing.T) {
 		defer conn.Close()
 		fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: shop.localhost\r\n\r\n")
 		expect(t, conn, one.ID.Key())
-		publish(t, p, routes(2, backend("extra", glint.HTTP), backend("web", glint.HTTP, one)))
-		publish(t, p, routes(3, backend("web", glint.HTTP, two)))
-		await(t, p, 3)
+		publish(t, p, routes(10*i+2, backend("extra", glint.HTTP), backend("web", glint.HTTP, one)))
+		publish(t, p, routes(10*i+3, backend("web", glint.HTTP, two)))
+		await(t, p, 10*i+3)
 		one.Kill()
 		fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length: 5\r\n\r\norder")
 		expect(t, conn, two.ID.Key()+" 5")
 		one = serve(t, "web", 3)
-		publish(t, p, glint.Routes{Stack: "shop", Generation: 1 << 10})
-		publish(t, p, routes(1, backend("web", glint.HTTP, one)))
-		await(t, p, 1)
+		publish(t, p, glint.Routes{Stack: "shop", Generation: 10*i + 4})
+		publish(t, p, routes(10*i+11, backend("web", glint.HTTP, one)))
+		await(t, p, 10*i+11)
 	}
 	takeOff(t, p, "shop")
 }
