@@ -54,7 +54,7 @@ func (p *planner) places(s glint.Service, f glint.Fleet) map[glint.Digest]int {
 	case p.frozen(f): // whoever there is stays; the other places are for what has proven itself
 		places, proven := map[glint.Digest]int{}, f.Stable
 		for _, m := range f.Members {
-			if m.Counts() {
+			if place, there := f.Member(m.For); m.Counts() && !(there && place.Counts() && place.Version == m.Version) { // else two of a kind stand for one place
 				places[m.Version]++
 			}
 		}

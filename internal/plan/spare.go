@@ -20,7 +20,7 @@ func (p *planner) judgeHeld(s glint.Service, f *glint.Fleet, m *glint.Member) {
 	case here && inst.State == glint.Running:
 		p.fail(s, f, m, glint.Drifted, "it runs although it was held")
 	case here && inst.State == glint.Held, !here && !p.seen.Complete:
-	case !p.now.Before(late):
+	case s.Update.StartWithin > 0 && !p.now.Before(late):
 		p.fail(s, f, m, glint.Unhealthy, fmt.Sprintf("not made within %s: %s", s.Update.StartWithin, cmp.Or(p.trouble(f.Name, *m), "its platform does not say why")))
 	default:
 		p.wakeAt(late)
