@@ -4,7 +4,7 @@ GO := $(shell if command -v go >/dev/null && go env GOVERSION | grep -Eq '^go1\.
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: setup setup-test build demo demo-stop test test-long lint bench
+.PHONY: setup setup-test build demo demo-stop test test-long sim mutate lint bench
 
 setup: ## install what Glint needs (Debian packages, Go); says what it does
 	@./scripts/setup
@@ -30,6 +30,13 @@ lint: ## what CI holds the sources to
 test: setup-test build lint ## everything, on the real platform; needs root
 	GLINT_TALLY=$(CURDIR)/bin/requests.txt $(GO) test -timeout 40m ./...
 	@cat bin/requests.txt
+	bin/glint sim --worlds 2000 --seed $$(date +%s)000 --quiet
+
+sim: build ## a hundred thousand worlds where everything goes wrong; about an hour
+	bin/glint sim --worlds 100000 --seed $$(date +%s)000
+
+mutate: ## put faults into the planner and the judge, and count how many the tests notice; half an hour
+	$(GO) run ./internal/tools/mutate -packages ./internal/plan,./internal/check -tests ./internal/plan,./internal/check,./internal/conductor -min 90
 
 test-long: setup build ## a million requests, and ten minutes with a max_age of one; about half an hour
 	GLINT_LONG=1 GLINT_TALLY=$(CURDIR)/bin/requests-long.txt $(GO) test -v -count=1 -timeout 3h -run 'TestScripts/^(canary|regenerate|rollback|age|hidden)$$' ./test

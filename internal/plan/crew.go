@@ -271,15 +271,18 @@ type recruiting struct {
 	at        *chooser
 }
 
-// vacancy takes the place of somebody; 0: of nobody.
+// vacancy takes the place of somebody, best of one of the same version; 0: of nobody.
 func (r *recruiting) vacancy(f glint.Fleet, version glint.Digest) int {
-	for i, n := range r.vacancies {
-		if m, _ := f.Member(n); !r.alike || m.Version == version {
-			r.vacancies = slices.Delete(r.vacancies, i, i+1)
-			return n
-		}
+	i := slices.IndexFunc(r.vacancies, func(n int) bool {
+		m, _ := f.Member(n)
+		return m.Version == version
+	})
+	if i < 0 && (r.alike || len(r.vacancies) == 0) {
+		return 0
 	}
-	return 0
+	n := r.vacancies[max(i, 0)]
+	r.vacancies = slices.Delete(r.vacancies, max(i, 0), max(i, 0)+1)
+	return n
 }
 
 // enlist has up to n members of a version join.
