@@ -50,11 +50,11 @@ func TestUnwanted(t *testing.T) {
 			web.3: because="r2 wants another version" gone=5 leaving=noon reason=superseded routed=-
 			web.4: because="it is not of the version it was made from" gone=5 leaving=noon reason=drifted routed=-
 			web.5: joins
-			web.5: created=noon for=1 version=v2
+			web.5: created=noon for=4 version=v2
 			web.6: joins
-			web.6: created=noon for=2 version=v2
+			web.6: created=noon for=1 version=v2
 			web.7: joins
-			web.7: created=noon for=3 version=v2
+			web.7: created=noon for=2 version=v2
 			do: route
 			do: create web.5
 			do: create web.6
@@ -67,11 +67,11 @@ func TestUnwanted(t *testing.T) {
 			web.3: because="r2 wants another version" gone=5 leaving=noon reason=superseded routed=-
 			web.4: because="its address is 10.0.0.9, and was 10.0.0.4" gone=5 leaving=noon reason=drifted routed=-
 			web.5: joins
-			web.5: created=noon for=1 version=v2
+			web.5: created=noon for=4 version=v2
 			web.6: joins
-			web.6: created=noon for=2 version=v2
+			web.6: created=noon for=1 version=v2
 			web.7: joins
-			web.7: created=noon for=3 version=v2
+			web.7: created=noon for=2 version=v2
 			do: route
 			do: create web.5
 			do: create web.6
@@ -97,11 +97,11 @@ func TestUnwanted(t *testing.T) {
 			web.3: because="r2 wants another version" gone=5 leaving=noon reason=superseded routed=-
 			web.4: because="a mount" gone=5 leaving=noon reason=drifted routed=-
 			web.5: joins
-			web.5: created=noon for=1 version=v2
+			web.5: created=noon for=4 version=v2
 			web.6: joins
-			web.6: created=noon for=2 version=v2
+			web.6: created=noon for=1 version=v2
 			web.7: joins
-			web.7: created=noon for=3 version=v2
+			web.7: created=noon for=2 version=v2
 			do: route
 			do: create web.5
 			do: create web.6
@@ -114,11 +114,11 @@ func TestUnwanted(t *testing.T) {
 			web.3: because="r2 wants another version" gone=5 leaving=noon reason=superseded routed=-
 			web.4: because="root entered it" gone=5 leaving=noon reason=tainted routed=-
 			web.5: joins
-			web.5: created=noon for=1 version=v2
+			web.5: created=noon for=4 version=v2
 			web.6: joins
-			web.6: created=noon for=2 version=v2
+			web.6: created=noon for=1 version=v2
 			web.7: joins
-			web.7: created=noon for=3 version=v2
+			web.7: created=noon for=2 version=v2
 			do: route
 			do: create web.5
 			do: create web.6
@@ -133,11 +133,11 @@ func TestUnwanted(t *testing.T) {
 			web.3: because="r2 wants another version" gone=5 leaving=noon reason=superseded routed=-
 			web.4: because="ann asked: looks odd" gone=5 leaving=noon reason=requested routed=-
 			web.5: joins
-			web.5: created=noon for=1 version=v2
+			web.5: created=noon for=4 version=v2
 			web.6: joins
-			web.6: created=noon for=2 version=v2
+			web.6: created=noon for=1 version=v2
 			web.7: joins
-			web.7: created=noon for=3 version=v2
+			web.7: created=noon for=2 version=v2
 			do: route
 			do: create web.5
 			do: create web.6
@@ -165,11 +165,11 @@ func TestUnwanted(t *testing.T) {
 			web.3: because="ann asked for new ones: a new key" gone=5 leaving=noon reason=requested routed=-
 			web.4: because="ann asked for new ones: a new key" gone=5 leaving=noon reason=requested routed=-
 			web.5: joins
-			web.5: created=noon for=1 version=v2
+			web.5: created=noon for=4 version=v2
 			web.6: joins
-			web.6: created=noon for=2 version=v2
+			web.6: created=noon for=1 version=v2
 			web.7: joins
-			web.7: created=noon for=3 version=v2
+			web.7: created=noon for=2 version=v2
 			do: route
 			do: create web.5
 			do: create web.6
@@ -291,7 +291,7 @@ func TestRelieve(t *testing.T) {
 			web.5: ending=noon gone=5 out=noon routed=-
 			web.6: because="a third version was taken up; it was kept warm" gone=5 leaving=noon reason=superseded routed=-
 			web.7: joins
-			web.7: created=noon for=2 version=v2
+			web.7: created=noon for=5 version=v2
 			do: route
 			do: destroy web.5
 			do: create web.7

@@ -82,7 +82,7 @@ func TestVerdict(t *testing.T) {
 			web: failed=3 last=5 retry=noon
 			web.4: because="exited 1" gone=5 leaving=noon reason=lost routed=-
 			web.5: joins
-			web.5: created=noon for=1 version=v2
+			web.5: created=noon for=4 version=v2
 			do: route
 			do: create web.5
 			note web.1: superseded (r2 wants another version); waits: 3 of 3 take traffic
@@ -108,7 +108,7 @@ func TestVerdict(t *testing.T) {
 			web: last=5
 			web.4: because="exited 1" gone=5 leaving=noon reason=lost routed=-
 			web.5: joins
-			web.5: created=noon for=1 version=v2
+			web.5: created=noon for=4 version=v2
 			do: route
 			do: create web.5
 			note web.1: superseded (r2 wants another version); waits: 3 of 3 take traffic
