@@ -30,7 +30,7 @@ lint: ## what CI holds the sources to
 test: setup-test build lint ## everything, on the real platform; needs root
 	GLINT_TALLY=$(CURDIR)/bin/requests.txt $(GO) test -timeout 40m ./...
 	@cat bin/requests.txt
-	bin/glint sim --worlds 2000 --seed $$(date +%s)000 --quiet
+	bin/glint sim --worlds 2000 --seed $$(date +%s)000
 
 sim: build ## a hundred thousand worlds where everything goes wrong; about an hour
 	bin/glint sim --worlds 100000 --seed $$(date +%s)000
@@ -38,8 +38,9 @@ sim: build ## a hundred thousand worlds where everything goes wrong; about an ho
 mutate: ## put faults into the planner and the judge, and count how many the tests notice; half an hour
 	$(GO) run ./internal/tools/mutate -packages ./internal/plan,./internal/check -tests ./internal/plan,./internal/check,./internal/conductor -min 90
 
-test-long: setup build ## a million requests, and ten minutes with a max_age of one; about half an hour
+test-long: setup-test build ## a million requests, ten minutes with a max_age of one, and a death of the server at every step; an hour
 	GLINT_LONG=1 GLINT_TALLY=$(CURDIR)/bin/requests-long.txt $(GO) test -v -count=1 -timeout 3h -run 'TestScripts/^(canary|regenerate|rollback|age|hidden)$$' ./test
+	GLINT_LONG=1 $(GO) test -v -count=1 -timeout 3h -run 'TestCrash' ./test
 	@cat bin/requests-long.txt
 
 bench: setup build ## figures for docs/performance.md
