@@ -81,9 +81,7 @@ func TestSpec(t *testing.T) {
 	s := calm()
 	s.member(2).Place = "host1"
 	s.unsee(2)
-	for _, f := range []glint.Fleet{{Name: "zoo", Phase: glint.Steady}, {Name: "old", Phase: glint.Empty}, {Name: "api", Phase: glint.Emptying}} {
-		s.have.Services = append(s.have.Services, f)
-	}
+	s.have.Services = append(s.have.Services, glint.Fleet{Name: "zoo", Phase: glint.Steady}, glint.Fleet{Name: "old", Phase: glint.Empty}, glint.Fleet{Name: "api", Phase: glint.Emptying})
 	id := glint.ID{Stack: "shop", Epoch: "e", Service: "web", N: 2}
 	want := []glint.Action{{Verb: glint.Create, ID: id, Spec: &glint.InstanceSpec{ID: id, Version: v1, Template: one, Place: "host1", Names: []string{"api", "web", "zoo"}}}}
 	if got := plan.Actions(s.have, s.seen); text(got) != text(want) {

@@ -102,7 +102,7 @@ func TestOthers(t *testing.T) {
 			s.have.Hosts = []glint.Route{{Host: "a", To: glint.Target{Service: "web", Port: "http"}}}
 			s.in.Releases[2] = glint.Release{Services: s.in.Releases[2].Services, Routes: []glint.Route{{Host: "a", To: glint.Target{Service: "api", Port: "http"}}}}
 		}, `
-			stack: hosts=[{host:a to:{port:http service:api}}] routes=5 stable=2
+			stack: hosts=[{host:a to:{port:http service:api}}] routes=5
 			web: phase=emptying since=noon
 			do: route
 			note web: is no longer declared; stays until everything declared serves and no host name leads to it`},
@@ -159,8 +159,8 @@ func TestOthers(t *testing.T) {
 			web.1: because="0 wanted" gone=5 leaving=noon reason=surplus routed=-
 			web.2: because="0 wanted" gone=5 leaving=noon reason=surplus routed=-
 			web.3: because="0 wanted" gone=5 leaving=noon reason=surplus routed=-
-			web.4: because="another version is wanted" leaving=noon reason=superseded
-			web.5: because="a third version was taken up; it was kept warm" leaving=noon reason=superseded
+			web.4: because="its service is no longer declared" leaving=noon reason=surplus
+			web.5: because="its service is no longer declared" leaving=noon reason=surplus
 			do: route`},
 		{"it has nobody left, and something declared does not serve", func(s *scene) {
 			s.drop(1)

@@ -58,13 +58,13 @@ func Next(in Intent, have glint.Blueprint, seen glint.Observation, now time.Time
 		p.staff(&p.next.Services[i])
 	}
 	p.troubles()
-	p.settleRevision()
 	p.claims()
 	if p.target == p.next.Target { // what was rejected just now opens nothing and leads nobody
 		p.edges()
 		p.hosts()
 	}
 	p.generation()
+	p.settleRevision()
 	if unchanged(have, p.next) {
 		p.next = have
 	} else {
@@ -138,7 +138,6 @@ func (p *planner) staff(f *glint.Fleet) {
 	if rejecting := p.target != p.next.Target; rejecting {
 		p.route(s, f)
 		f.Baking, f.Promoted = time.Time{}, nil
-		p.busy = true
 		return
 	}
 	why := p.unwanted(s, *f) // who has no place, and why?

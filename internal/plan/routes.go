@@ -15,8 +15,8 @@ func (p *planner) settleRevision() {
 	if p.busy || !p.seen.Complete || n.Target == n.Stable || n.Target != p.have.Target || n.Rejected != nil && n.Rejected.Revision == n.Target {
 		return
 	}
-	if p.seen.Acked() < n.Routes || len(p.release.Services) > 0 && !sameBackends(p.have, *n) {
-		return // the balancers have not proven yet what was decided before
+	if p.seen.Acked() < n.Routes {
+		return // the balancers have not proven yet what was decided
 	}
 	if p.in.Head.Kind == glint.KindDestroy && n.Target == p.in.Head.Number {
 		return // an ended stack is no place to go back to

@@ -193,7 +193,7 @@ func TestStable(t *testing.T) {
 		{"nothing is declared, and routes change", func(s *scene) {
 			s.in.Releases[2] = glint.Release{}
 		}, `
-			stack: routes=5 stable=2
+			stack: routes=5
 			web: phase=emptying since=noon templates=v2
 			web.4: because="0 wanted" gone=5 leaving=noon reason=surplus routed=-
 			web.5: because="0 wanted" gone=5 leaving=noon reason=surplus routed=-

@@ -49,7 +49,9 @@ func (p *planner) cool(s glint.Service, declared bool, f *glint.Fleet) {
 		switch {
 		case bad:
 			p.dispatch(m, w.reason, w.because)
-		case m.Held && (!declared || m.Version != f.Target):
+		case !declared:
+			p.dispatch(m, glint.Surplus, "its service is no longer declared")
+		case m.Held && m.Version != f.Target:
 			p.dispatch(m, glint.Superseded, "another version is wanted")
 		case m.Held && standbys >= wanted:
 			p.dispatch(m, glint.Surplus, fmt.Sprintf("%d standbys wanted", wanted))
@@ -57,7 +59,7 @@ func (p *planner) cool(s glint.Service, declared bool, f *glint.Fleet) {
 			standbys++
 		case oldFirst(s):
 			p.dispatch(m, glint.Superseded, "nobody is kept warm where the old must go first")
-		case !declared || m.Version != f.Stable && p.onTrial(*f):
+		case m.Version != f.Stable && p.onTrial(*f):
 			p.dispatch(m, glint.Superseded, "a third version was taken up; it was kept warm")
 		case p.onTrial(*f): // the time counts from the end of the rollout, see settle
 		case !p.now.Before(m.Warm):
