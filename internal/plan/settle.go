@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"github.com/glint-infra/glint"
@@ -45,6 +46,11 @@ func (p *planner) settle(s glint.Service, declared bool, f *glint.Fleet) {
 		p.note(f.Name, glint.Member{}, "waits until all places answer")
 	}
 	if s.Task && !succeededIn(*f) || serving < s.Instances || others > 0 || f.Phase == glint.Canary || !p.seen.Complete && f.Phase != glint.Steady {
+		p.busy = true
+		p.keepTemplates(f)
+		return
+	}
+	if f.Phase != glint.Steady && s.Instances > 0 && slices.Contains(f.Rejected, f.Target) { // others of it work after all: a person must say so
 		p.busy = true
 		p.keepTemplates(f)
 		return
