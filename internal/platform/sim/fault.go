@@ -56,7 +56,7 @@ func (w *World) Vanish(id glint.ID) error { return w.change(id, w.remove) }
 
 // Sicken makes an instance run without answering; with sick false it recovers.
 func (w *World) Sicken(id glint.ID, sick bool) error {
-	return w.change(id, func(in *instance) { in.sick = sick })
+	return w.change(id, func(in *instance) { in.sick = sick || word(in.program, 0) == "sick" }) // by itself that one never recovers
 }
 
 // Stumble makes an instance not ready, though it need not be replaced; with down false it is ready again.
