@@ -38,7 +38,7 @@ func (j *judge) beside(c *change) {
 			if p.m.Counts() {
 				stable++
 			}
-			if p.superseded() {
+			if p.superseded() && p.old.Counts() { // spares keep no place
 				replaced++
 			}
 		}
