@@ -210,10 +210,11 @@ func (p *planner) verdict(s glint.Service, f *glint.Fleet) {
 // maxRejected bounds how many failed versions a fleet remembers, and how many results of a task.
 const maxRejected = 16
 
-// proven reports whether the fleet's target is what the stable revision asks for, and was seen to work.
+// proven reports whether the fleet's target is what the stable revision asks for, and was seen to work: here, or there, since a
+// revision is stable only when all of it worked.
 func (p *planner) proven(f glint.Fleet) bool {
 	stable, ok := p.in.Releases[p.next.Stable].Service(f.Name)
-	return p.next.Stable != 0 && ok && f.Stable == f.Target && versionIn(f, stable.Template) == f.Target
+	return p.next.Stable != 0 && ok && (f.Stable == f.Target || stable.Instances > 0) && versionIn(f, stable.Template) == f.Target
 }
 
 // reject turns the whole stack back to the revision that was last seen to work, if there is one.

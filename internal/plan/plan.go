@@ -125,8 +125,10 @@ func (p *planner) assess(name string, f glint.Fleet) glint.Fleet {
 	s, _ = p.service(f)
 	p.dismiss(&f)    // who is gone, and who may go for good?
 	p.judge(s, &f)   // who cannot stay, whatever it costs?
-	p.verdict(s, &f) // is the version any good?
-	p.lost(s, &f)
+	if declared {
+		p.verdict(s, &f) // is the version any good?
+		p.lost(s, &f)
+	}
 	p.renew(s, &f)
 	return f
 }

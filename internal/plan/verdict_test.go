@@ -65,9 +65,6 @@ func TestVerdict(t *testing.T) {
 			web: failed=3 rejected=[v2] retry=+2s
 			web.4: because="exited 1" gone=5 leaving=noon reason=lost routed=-
 			do: route
-			note web.1: superseded (r2 wants another version); waits: 3 of 3 take traffic
-			note web.2: superseded (r2 wants another version); waits: 3 of 3 take traffic
-			note web.3: superseded (r2 wants another version); waits: 3 of 3 take traffic
 			note web: version v2 is rejected; to try it again: glint apply --retry`},
 		{"one try, where none is said", func(s *scene) { s.fleet().Failed = 0; s.both(func(w *glint.Service) { w.Update.Tries = 0 }) }, `
 			stack: rejected={because:"web.4 exited 1, 1 of 1 tries" instance:shop.e.web.4 revision:2 service:web version:v2} routes=5 target=1
@@ -132,9 +129,6 @@ func TestVerdict(t *testing.T) {
 			web: failed=3 retry=+2s
 			web.4: because="exited 1" gone=5 leaving=noon reason=lost routed=-
 			do: route
-			note web.1: superseded (r2 wants another version); waits: 3 of 3 take traffic
-			note web.2: superseded (r2 wants another version); waits: 3 of 3 take traffic
-			note web.3: superseded (r2 wants another version); waits: 3 of 3 take traffic
 			note web: version v2 is rejected; to try it again: glint apply --retry`},
 		{"a canary that does not work without a break", func(s *scene) {
 			*s = *proving()
