@@ -211,10 +211,10 @@ func (p *planner) verdict(s glint.Service, f *glint.Fleet) {
 const maxRejected = 16
 
 // proven reports whether the fleet's target is what the stable revision asks for, and was seen to work: here, or there, since a
-// revision is stable only when all of it worked.
+// revision is stable only when all of it worked. Where it wanted nobody then and somebody now, it is to be returned to all the same.
 func (p *planner) proven(f glint.Fleet) bool {
 	stable, ok := p.in.Releases[p.next.Stable].Service(f.Name)
-	return p.next.Stable != 0 && ok && (f.Stable == f.Target || stable.Instances > 0) && versionIn(f, stable.Template) == f.Target
+	return p.next.Stable != 0 && ok && (f.Stable == f.Target || f.Wants(stable) > 0) && versionIn(f, stable.Template) == f.Target
 }
 
 // reject turns the whole stack back to the revision that was last seen to work, if there is one.

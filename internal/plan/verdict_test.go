@@ -85,11 +85,17 @@ func TestVerdict(t *testing.T) {
 			note web.1: superseded (r2 wants another version); waits: 3 of 3 take traffic
 			note web.2: superseded (r2 wants another version); waits: 3 of 3 take traffic
 			note web.3: superseded (r2 wants another version); waits: 3 of 3 take traffic`},
-		{"it is what was stable, and did not run", func(s *scene) { s.in.Releases[1] = s.in.Releases[2] }, `
-			stack: rejected={because:"web.4 exited 1, 3 of 3 tries" instance:shop.e.web.4 revision:2 service:web version:v2} routes=5 target=1
-			web: failed=3 rejected=[v2] retry=+2s
+		{"it is what was stable, and ran there", func(s *scene) { s.in.Releases[1] = s.in.Releases[2] }, `
+			stack: routes=5
+			web: failed=3 last=5 retry=noon
 			web.4: because="exited 1" gone=5 leaving=noon reason=lost routed=-
-			do: route`},
+			web.5: joins
+			web.5: created=noon for=4 version=v2
+			do: route
+			do: create web.5
+			note web.1: superseded (r2 wants another version); waits: 3 of 3 take traffic
+			note web.2: superseded (r2 wants another version); waits: 3 of 3 take traffic
+			note web.3: superseded (r2 wants another version); waits: 3 of 3 take traffic`},
 		{"it ran, and is not what is stable", func(s *scene) { s.fleet().Stable = v2 }, `
 			stack: rejected={because:"web.4 exited 1, 3 of 3 tries" instance:shop.e.web.4 revision:2 service:web version:v2} routes=5 target=1
 			web: failed=3 rejected=[v2] retry=+2s
