@@ -45,11 +45,11 @@
 #else
 #define FLOOR W
 #endif
-/* Plane.Publish ignores an older generation, unless the stack is off the plane. */
+/* Plane.Publish ignores an older generation. OFF_FORGOTTEN: unless the stack is off the plane, as it once did. */
 #if defined(OLD_ROUTES)
 #define IGNORES false
 #define IGNORED(g) false
-#elif defined(END) && !defined(OFF_REMEMBERED)
+#elif defined(OFF_FORGOTTEN)
 #define IGNORES (routes != 0)
 #define IGNORED(g) (g == accepted) /* an older one would be heard again, should the stack go off the plane */
 #else

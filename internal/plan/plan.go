@@ -123,8 +123,8 @@ func (p *planner) assess(name string, f glint.Fleet) glint.Fleet {
 		p.scale(s, &f) // how many are wanted?
 	}
 	s, _ = p.service(f)
-	p.dismiss(&f)    // who is gone, and who may go for good?
-	p.judge(s, &f)   // who cannot stay, whatever it costs?
+	p.dismiss(&f)  // who is gone, and who may go for good?
+	p.judge(s, &f) // who cannot stay, whatever it costs?
 	if declared {
 		p.verdict(s, &f) // is the version any good?
 		p.lost(s, &f)
