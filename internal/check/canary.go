@@ -30,9 +30,9 @@ func (j *judge) beside(c *change) {
 			}
 			if p.joins() {
 				joined++
-				if place, _ := c.is.Member(p.m.For); place.Counts() && place.Version == c.is.Target {
-					relieved[place.N] = struct{}{} // it goes as soon as this one is ready
-				}
+			}
+			if place, there := c.is.Member(p.m.For); there && p.m.Counts() && place.Counts() && place.Version == c.is.Target {
+				relieved[place.N] = struct{}{} // it goes as soon as this one is ready
 			}
 		case c.is.Stable:
 			if p.m.Counts() {

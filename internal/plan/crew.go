@@ -33,7 +33,7 @@ func (p *planner) unwanted(s glint.Service, f glint.Fleet) map[int]cause {
 			why[m.N] = w
 		case left[m.Version] > 0:
 			left[m.Version]--
-		case slices.Contains(f.Rejected, f.Target): // nobody comes in its place
+		case s.Instances > 0 && slices.Contains(f.Rejected, f.Target): // nobody comes in its place
 		case m.Version != f.Target && f.Phase != glint.Emptying && f.Phase != glint.Empty:
 			why[m.N] = cause{glint.Superseded, fmt.Sprintf("r%d wants another version", p.target)}
 		default:
