@@ -33,7 +33,7 @@ func TestKnown(t *testing.T) { run(t, 1000, 300) }
 func TestFresh(t *testing.T) {
 	n, err := strconv.Atoi(os.Getenv("GLINT_SIM_WORLDS"))
 	if err != nil {
-		n = 200
+		t.Skip("GLINT_SIM_WORLDS does not say how many; make test runs glint sim instead")
 	}
 	run(t, uint64(time.Now().UnixNano())>>10, n)
 }
