@@ -86,6 +86,9 @@ func (s *server) put(ctx context.Context, in *putInput) error {
 		return refuse(http.StatusRequestEntityTooLarge, CodeTooLarge, "a blob of %s is larger than the limit of %s", glint.Bytes(in.size), glint.Bytes(artifact.MaxBlob))
 	}
 	err = s.Blobs.Put(ctx, d, in.body)
+	if err != nil { // who is still sending when the connection closes does not come to read why
+		_, _ = io.Copy(io.Discard, in.body)
+	}
 	if large := new(http.MaxBytesError); errors.As(err, &large) {
 		return refuse(http.StatusRequestEntityTooLarge, CodeTooLarge, "the blob is larger than the limit of %s", glint.Bytes(large.Limit))
 	}
