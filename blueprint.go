@@ -110,6 +110,10 @@ type Renewal struct {
 	Upto int `json:"upto"` // the highest number among them
 }
 
+// MaxResults is how many results of a task a fleet remembers: enough for every version that anybody returns to, and with
+// about 250 bytes each well below the 64 KiB that a key of the store may hold (design, section 3).
+const MaxResults = 100
+
 // A Result is how a task came out.
 type Result struct {
 	Version  Digest    `json:"version"`

@@ -74,9 +74,10 @@ func (j *judge) results(c *change) {
 			j.result(c, r)
 		}
 	}
-	for _, old := range c.was.Done {
+	for i, old := range c.was.Done {
 		r, kept := c.is.Result(old.Version)
 		switch {
+		case i == 0 && !kept && len(c.is.Done) == glint.MaxResults: // a newer one took the oldest one's place
 		case old.Outcome == glint.Succeeded && !kept && (c.task() || !c.declared):
 			j.bad("%s: that version %s succeeded would be forgotten", c.is.Name, old.Version.Short())
 		case old.Outcome != glint.Succeeded && !kept && !j.revised() && c.task():

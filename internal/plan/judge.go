@@ -207,7 +207,7 @@ func (p *planner) verdict(s glint.Service, f *glint.Fleet) {
 	p.reject(s.Name, f.Target, last, because)
 }
 
-// maxRejected bounds how many failed versions a fleet remembers, and how many results of a task.
+// maxRejected bounds how many failed versions a fleet remembers.
 const maxRejected = 16
 
 // proven reports whether the fleet's target is what the stable revision asks for, and was seen to work: here, or there, since a

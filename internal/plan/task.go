@@ -56,7 +56,7 @@ func (p *planner) finish(f *glint.Fleet, m *glint.Member, how glint.Finish, beca
 	}
 	f.Done = slices.DeleteFunc(f.Done, func(r glint.Result) bool { return r.Version == m.Version })
 	f.Done = append(f.Done, glint.Result{Version: m.Version, Instance: p.next.ID(f.Name, *m), At: p.now, Outcome: how, Because: because})
-	if len(f.Done) > maxRejected {
+	if len(f.Done) > glint.MaxResults {
 		f.Done = f.Done[1:]
 	}
 }

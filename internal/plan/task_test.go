@@ -269,16 +269,16 @@ func TestTaskAgain(t *testing.T) {
 	})
 }
 
-// TestResults: sixteen results are kept, the newest last.
+// TestResults: as many results are kept as a fleet remembers, the newest last.
 func TestResults(t *testing.T) {
-	for _, n := range []int{15, 16} {
+	for _, n := range []int{glint.MaxResults - 1, glint.MaxResults} {
 		s := chores()
 		for i := range n {
 			s.fleet().Done = append(s.fleet().Done, glint.Result{Version: glint.Digest(fmt.Sprint("x", i)), Outcome: glint.Succeeded})
 		}
 		s.dies(1, 0)
 		done := next(s).Blueprint.Services[0].Done
-		if len(done) != 16 || done[15].Version != t1 || done[0].Version != glint.Digest(fmt.Sprint("x", n-15)) {
+		if len(done) != glint.MaxResults || done[glint.MaxResults-1].Version != t1 || done[0].Version != glint.Digest(fmt.Sprint("x", n-glint.MaxResults+1)) {
 			t.Errorf("after %d: %v", n, done)
 		}
 	}
